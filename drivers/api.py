@@ -1,0 +1,137 @@
+"""The driver contract: what a protocol must offer, and what the poller gives and takes.
+
+A driver serves one channel (a bus or a socket) and knows nothing of scheduling: the channel calls it for one
+request at a time, the poller decides when and retries, decoding is pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from address_space.model.ids import UnitHandle
+from address_space.model.quality import Reason
+from address_space.model.value import Batch, Statuses, Values
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device as a driver sees it.
+
+    unit, first_handle  where its points lie in the live table: handle = first_handle + template offset
+    profile             compiled profile, shared by all devices of the same make and options
+    address             address on the bus in the protocol's own notation ("17", "000000123456")
+    ratio               (CT, PT) as configured
+    """
+
+    unit: UnitHandle
+    first_handle: int
+    name: str
+    profile: Any
+    address: str
+    ratio: tuple[float, float] = (1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One exchange on the bus. `key` is the protocol's own description; `label` says it to a person."""
+
+    key: Any
+    label: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadPlan:
+    """What to ask a device to learn some of its variables.
+
+    offsets   template offsets of the variables, ascending, shape (n,)
+    requests  exchanges in order; devices with the same profile share one plan
+    """
+
+    offsets: Sequence[int]
+    requests: tuple[Request, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """Decoded answers to a plan: base units, same order as the plan's offsets."""
+
+    values: Values
+    status: Statuses
+    texts: Mapping[int, str] = field(default_factory=dict)
+    """Text values by position in `offsets`."""
+    device_time_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRequest:
+    """Write `value` to what `key` names, once; the caller reads back."""
+
+    key: Any
+    value: float | str | Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOutcome:
+    """What the device said. `acknowledged` None is no answer: the outcome is unknown."""
+
+    acknowledged: bool | None
+    detail: str = ""
+
+
+class Driver(Protocol):
+    """One protocol on one channel. Errors are `drivers.errors.DriverError` and nothing else."""
+
+    async def open(self) -> None:
+        """Connect; raises ChannelDown. Called again after a loss."""
+
+    async def close(self) -> None:
+        """Release the line; never raises."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether requests can be sent now."""
+
+    def plan(self, device: Device, offsets: Sequence[int]) -> ReadPlan:
+        """How to read these variables of such a device; cached by profile."""
+
+    async def request(self, device: Device, request: Request) -> Any:
+        """One exchange; returns the raw answer for `decode`. Raises DriverError."""
+
+    def decode(self, device: Device, plan: ReadPlan, answers: Mapping[Request, Any]) -> Reading:
+        """Pure: answers to values. A request without an answer gives its variables the reason kept there."""
+
+    async def write(self, device: Device, request: WriteRequest) -> WriteOutcome:
+        """Write once, never repeated here."""
+
+    async def probe(self, device: Device) -> str:
+        """Ask the device for anything cheap; returns how it identified itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Outcome of one polling of one device, for its communication variables.
+
+    error is empty on success; reason then FRESH. `lost` says that the failures in a row now count as loss of
+    communication (and that values should be held or dropped).
+    """
+
+    unit: UnitHandle
+    at_ns: int
+    round_trip_ms: float
+    reason: Reason
+    error: str
+    consecutive_failures: int
+    success_rate: float
+    lost: bool
+
+
+class Sink(Protocol):
+    """Where the poller delivers. Both calls are quick; `deliver` waits when the hub is behind (bounded queue)."""
+
+    async def deliver(self, batch: Batch) -> None:
+        """One reading of one device, good or partly bad."""
+
+    async def report(self, exchange: Exchange) -> None:
+        """How a polling ended, after its `deliver` if it brought anything."""

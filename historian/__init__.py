@@ -1,0 +1,1 @@
+"""What was: recorder, embedded store, history queries."""
