@@ -32,7 +32,7 @@ class NodeKind(Enum):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether a node of this kind can have no children."""
+        """Whether nothing but metering units may hang below a node of this kind."""
         return self in _LEAVES
 
 

@@ -47,12 +47,13 @@ class Plant:
         by_template: dict[int, list[MeteringUnit]] = {}
         for unit in units:
             by_template.setdefault(id(unit.template), []).append(unit)
-        groups = sorted(by_template.values(), key=lambda group: group[0].template.name)
+        for group in by_template.values():
+            group.sort(key=lambda unit: unit.id)
+        groups = sorted(by_template.values(), key=lambda group: (group[0].template.name, group[0].id))
         self.units: list[MeteringUnit] = []
         self.blocks: list[Block] = []
         handle = 0
         for group in groups:
-            group.sort(key=lambda unit: unit.id)
             block = Block(group[0].template, len(self.units), len(group), handle)
             self.units.extend(group)
             self.blocks.append(block)
@@ -144,10 +145,15 @@ class Plant:
         spec = template.points[offset] if offset < template.measured else None
         return PointDef(point_id(self.units[unit].id, quantity.path), handle, quantity, spec)
 
+    def cells(self, handles: Handles) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Block index and column of many handles, each of the same shape."""
+        rows: NDArray[np.int64] = np.searchsorted(self._firsts, handles, side="right") - 1
+        return rows, (handles - self._firsts[rows]) % self._widths[rows]
+
     def codes(self, handles: Handles) -> NDArray[np.uint8]:
         """Quantity codes of many handles, same shape."""
-        rows = np.searchsorted(self._firsts, handles, side="right") - 1
-        codes: NDArray[np.uint8] = self._codes[rows, (handles - self._firsts[rows]) % self._widths[rows]]
+        rows, columns = self.cells(handles)
+        codes: NDArray[np.uint8] = self._codes[rows, columns]
         return codes
 
     def units_at(self, handles: Handles) -> NDArray[np.int64]:
@@ -176,9 +182,15 @@ class Plant:
             if node.parent is not None:
                 parent = self.nodes.get(node.parent)
                 if parent is None:
-                    raise UnknownId(f"{node.id!r} hangs below {node.parent!r}, which is no node that can have children")
+                    raise UnknownId(
+                        f"{node.id!r} hangs below {node.parent!r}, which is no node that can have children",
+                        hint="name a node of the hierarchy, or leave the parent out to hang it below the root",
+                    )
                 if parent.kind.is_leaf and node.kind is not NodeKind.METERING_UNIT:
-                    raise UnknownId(f"{node.id!r} hangs below {node.parent!r}, a {parent.kind.value}")
+                    raise UnknownId(
+                        f"{node.id!r} hangs below {node.parent!r}, a {parent.kind.value}",
+                        hint=f"only metering units may hang below a {parent.kind.value}",
+                    )
             children.setdefault(node.parent, []).append(node.id)
         self._check_acyclic()
         ordered: dict[NodeUid | None, tuple[NodeUid, ...]] = {}
@@ -195,7 +207,9 @@ class Plant:
             while current is not None and current not in settled:
                 if current in trail:
                     loop = " → ".join([*list(trail)[list(trail).index(current) :], current])
-                    raise HierarchyCycle(f"the hierarchy turns in a circle: {loop}")
+                    raise HierarchyCycle(
+                        f"the hierarchy turns in a circle: {loop}", hint="give one of them a parent outside the circle"
+                    )
                 trail[current] = None
                 current = self.nodes[current].parent
             settled.update(trail)

@@ -65,7 +65,7 @@ class Template:
             self.offsets[quantity.path] = offset
         self.measured = len(self.points)
         self.width = len(self.quantities)
-        self._default_hold_s = default_hold_s
+        self.default_hold_s = default_hold_s
 
     def offset(self, quantity: Quantity) -> int | None:
         """Column of `quantity`, or None where units of this template do not have it."""
@@ -107,7 +107,7 @@ class Template:
     def _hold_s(self, point: PointSpec) -> float:
         if point.hold_s is not None:
             return point.hold_s
-        return 0.0 if point.quantity.kind is Kind.GAUGE else self._default_hold_s
+        return 0.0 if point.quantity.kind is Kind.GAUGE else self.default_hold_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ class QuantityDef:
 
 
 COUNTER, GAUGE, STATE, TEXT = Kind.COUNTER, Kind.GAUGE, Kind.STATE, Kind.TEXT
+L1, L2, L3, N, L1L2, L2L3, L3L1 = Phase.L1, Phase.L2, Phase.L3, Phase.N, Phase.L1L2, Phase.L2L3, Phase.L3L1
 _TARIFF = Names("tariff", "тариф", "tarif", "费率")
 
 
@@ -92,7 +93,6 @@ def _q(
     measurement_id: int,
     eu_range: tuple[float, float],
     names: Names,
-    *,
     phase: Phase = Phase.TOTAL,
     tariff: int = 0,
 ) -> QuantityDef:
@@ -115,25 +115,27 @@ def _q(
     )
 
 
+def _energy(
+    path: str, unit: str, obis: str, names: Names, phase: Phase = Phase.TOTAL, *, tariff: int = 0, ecm: int = 0
+) -> QuantityDef:
+    return _q(path, unit, COUNTER, 3, obis, ecm, (0, 1e9), names, phase, tariff)
+
+
 def _state(path: str, data_type: DataType, names: Names, enumeration: str = "", unit: str = "") -> QuantityDef:
     kind = TEXT if data_type in (DataType.STRING, DataType.LOCALIZED_TEXT) else STATE
     return QuantityDef(path, kind, data_type, UNITS[unit] if unit else None, 0, names, enumeration=enumeration)
 
 
-_ACTIVE_ENERGY_IMPORT = Names("Active energy import", "Активная энергия, приём", "Faol energiya, qabul", "正向有功电能")
-_ACTIVE_ENERGY_EXPORT = Names(
-    "Active energy export", "Активная энергия, отдача", "Faol energiya, uzatish", "反向有功电能"
-)
-_ACTIVE_ENERGY_TOTAL = Names("Active energy total", "Активная энергия, сумма", "Faol energiya, jami", "组合有功电能")
-_REACTIVE_ENERGY_IMPORT = Names(
+_ACTIVE_IMPORT = Names("Active energy import", "Активная энергия, приём", "Faol energiya, qabul", "正向有功电能")
+_ACTIVE_EXPORT = Names("Active energy export", "Активная энергия, отдача", "Faol energiya, uzatish", "反向有功电能")
+_ACTIVE_TOTAL = Names("Active energy total", "Активная энергия, сумма", "Faol energiya, jami", "组合有功电能")
+_REACTIVE_IMPORT = Names(
     "Reactive energy import", "Реактивная энергия, приём", "Reaktiv energiya, qabul", "正向无功电能"
 )
-_REACTIVE_ENERGY_EXPORT = Names(
+_REACTIVE_EXPORT = Names(
     "Reactive energy export", "Реактивная энергия, отдача", "Reaktiv energiya, uzatish", "反向无功电能"
 )
-_REACTIVE_ENERGY_TOTAL = Names(
-    "Reactive energy total", "Реактивная энергия, сумма", "Reaktiv energiya, jami", "组合无功电能"
-)
+_REACTIVE_TOTAL = Names("Reactive energy total", "Реактивная энергия, сумма", "Reaktiv energiya, jami", "组合无功电能")
 _APPARENT_ENERGY = Names("Apparent energy", "Полная энергия", "Toʻla energiya", "视在电能")
 _VOLTAGE_OF = Names("Voltage", "Напряжение", "Kuchlanish", "电压")
 _VOLTAGE = Names("Voltage, mean", "Напряжение, среднее", "Oʻrtacha kuchlanish", "平均电压")
@@ -164,248 +166,90 @@ _PRESSURE = Names("Pressure", "Давление", "Bosim", "压力")
 class Quantity(Enum):
     """Every quantity of the hub. The member's value is its definition; browse names are CamelCase and never change."""
 
-    ACTIVE_ENERGY_IMPORT = _q(
-        "ActiveEnergyImport", "KWH", COUNTER, 3, "1-0:1.8.0*255", 1002, (0, 1e09), _ACTIVE_ENERGY_IMPORT
-    )
-    ACTIVE_ENERGY_IMPORT_T1 = _q(
-        "ActiveEnergyImportT1", "KWH", COUNTER, 3, "1-0:1.8.1*255", 0, (0, 1e09), _ACTIVE_ENERGY_IMPORT, tariff=1
-    )
-    ACTIVE_ENERGY_IMPORT_T2 = _q(
-        "ActiveEnergyImportT2", "KWH", COUNTER, 3, "1-0:1.8.2*255", 0, (0, 1e09), _ACTIVE_ENERGY_IMPORT, tariff=2
-    )
-    ACTIVE_ENERGY_IMPORT_T3 = _q(
-        "ActiveEnergyImportT3", "KWH", COUNTER, 3, "1-0:1.8.3*255", 0, (0, 1e09), _ACTIVE_ENERGY_IMPORT, tariff=3
-    )
-    ACTIVE_ENERGY_IMPORT_T4 = _q(
-        "ActiveEnergyImportT4", "KWH", COUNTER, 3, "1-0:1.8.4*255", 0, (0, 1e09), _ACTIVE_ENERGY_IMPORT, tariff=4
-    )
-    ACTIVE_ENERGY_IMPORT_L1 = _q(
-        "ActiveEnergyImportL1", "KWH", COUNTER, 3, "1-0:21.8.0*255", 0, (0, 1e09), _ACTIVE_ENERGY_IMPORT, phase=Phase.L1
-    )
-    ACTIVE_ENERGY_IMPORT_L2 = _q(
-        "ActiveEnergyImportL2", "KWH", COUNTER, 3, "1-0:41.8.0*255", 0, (0, 1e09), _ACTIVE_ENERGY_IMPORT, phase=Phase.L2
-    )
-    ACTIVE_ENERGY_IMPORT_L3 = _q(
-        "ActiveEnergyImportL3", "KWH", COUNTER, 3, "1-0:61.8.0*255", 0, (0, 1e09), _ACTIVE_ENERGY_IMPORT, phase=Phase.L3
-    )
-    ACTIVE_ENERGY_EXPORT = _q(
-        "ActiveEnergyExport", "KWH", COUNTER, 3, "1-0:2.8.0*255", 1005, (0, 1e09), _ACTIVE_ENERGY_EXPORT
-    )
-    ACTIVE_ENERGY_EXPORT_T1 = _q(
-        "ActiveEnergyExportT1", "KWH", COUNTER, 3, "1-0:2.8.1*255", 0, (0, 1e09), _ACTIVE_ENERGY_EXPORT, tariff=1
-    )
-    ACTIVE_ENERGY_EXPORT_T2 = _q(
-        "ActiveEnergyExportT2", "KWH", COUNTER, 3, "1-0:2.8.2*255", 0, (0, 1e09), _ACTIVE_ENERGY_EXPORT, tariff=2
-    )
-    ACTIVE_ENERGY_EXPORT_T3 = _q(
-        "ActiveEnergyExportT3", "KWH", COUNTER, 3, "1-0:2.8.3*255", 0, (0, 1e09), _ACTIVE_ENERGY_EXPORT, tariff=3
-    )
-    ACTIVE_ENERGY_EXPORT_T4 = _q(
-        "ActiveEnergyExportT4", "KWH", COUNTER, 3, "1-0:2.8.4*255", 0, (0, 1e09), _ACTIVE_ENERGY_EXPORT, tariff=4
-    )
-    ACTIVE_ENERGY_EXPORT_L1 = _q(
-        "ActiveEnergyExportL1", "KWH", COUNTER, 3, "1-0:22.8.0*255", 0, (0, 1e09), _ACTIVE_ENERGY_EXPORT, phase=Phase.L1
-    )
-    ACTIVE_ENERGY_EXPORT_L2 = _q(
-        "ActiveEnergyExportL2", "KWH", COUNTER, 3, "1-0:42.8.0*255", 0, (0, 1e09), _ACTIVE_ENERGY_EXPORT, phase=Phase.L2
-    )
-    ACTIVE_ENERGY_EXPORT_L3 = _q(
-        "ActiveEnergyExportL3", "KWH", COUNTER, 3, "1-0:62.8.0*255", 0, (0, 1e09), _ACTIVE_ENERGY_EXPORT, phase=Phase.L3
-    )
-    ACTIVE_ENERGY_TOTAL = _q(
-        "ActiveEnergyTotal", "KWH", COUNTER, 3, "1-0:15.8.0*255", 0, (0, 1e09), _ACTIVE_ENERGY_TOTAL
-    )
-    ACTIVE_ENERGY_TOTAL_T1 = _q(
-        "ActiveEnergyTotalT1", "KWH", COUNTER, 3, "1-0:15.8.1*255", 0, (0, 1e09), _ACTIVE_ENERGY_TOTAL, tariff=1
-    )
-    ACTIVE_ENERGY_TOTAL_T2 = _q(
-        "ActiveEnergyTotalT2", "KWH", COUNTER, 3, "1-0:15.8.2*255", 0, (0, 1e09), _ACTIVE_ENERGY_TOTAL, tariff=2
-    )
-    ACTIVE_ENERGY_TOTAL_T3 = _q(
-        "ActiveEnergyTotalT3", "KWH", COUNTER, 3, "1-0:15.8.3*255", 0, (0, 1e09), _ACTIVE_ENERGY_TOTAL, tariff=3
-    )
-    ACTIVE_ENERGY_TOTAL_T4 = _q(
-        "ActiveEnergyTotalT4", "KWH", COUNTER, 3, "1-0:15.8.4*255", 0, (0, 1e09), _ACTIVE_ENERGY_TOTAL, tariff=4
-    )
-    ACTIVE_ENERGY_TOTAL_L1 = _q(
-        "ActiveEnergyTotalL1", "KWH", COUNTER, 3, "1-0:35.8.0*255", 0, (0, 1e09), _ACTIVE_ENERGY_TOTAL, phase=Phase.L1
-    )
-    ACTIVE_ENERGY_TOTAL_L2 = _q(
-        "ActiveEnergyTotalL2", "KWH", COUNTER, 3, "1-0:55.8.0*255", 0, (0, 1e09), _ACTIVE_ENERGY_TOTAL, phase=Phase.L2
-    )
-    ACTIVE_ENERGY_TOTAL_L3 = _q(
-        "ActiveEnergyTotalL3", "KWH", COUNTER, 3, "1-0:75.8.0*255", 0, (0, 1e09), _ACTIVE_ENERGY_TOTAL, phase=Phase.L3
-    )
-    REACTIVE_ENERGY_IMPORT = _q(
-        "ReactiveEnergyImport", "K3", COUNTER, 3, "1-0:3.8.0*255", 1011, (0, 1e09), _REACTIVE_ENERGY_IMPORT
-    )
-    REACTIVE_ENERGY_IMPORT_T1 = _q(
-        "ReactiveEnergyImportT1", "K3", COUNTER, 3, "1-0:3.8.1*255", 0, (0, 1e09), _REACTIVE_ENERGY_IMPORT, tariff=1
-    )
-    REACTIVE_ENERGY_IMPORT_T2 = _q(
-        "ReactiveEnergyImportT2", "K3", COUNTER, 3, "1-0:3.8.2*255", 0, (0, 1e09), _REACTIVE_ENERGY_IMPORT, tariff=2
-    )
-    REACTIVE_ENERGY_IMPORT_T3 = _q(
-        "ReactiveEnergyImportT3", "K3", COUNTER, 3, "1-0:3.8.3*255", 0, (0, 1e09), _REACTIVE_ENERGY_IMPORT, tariff=3
-    )
-    REACTIVE_ENERGY_IMPORT_T4 = _q(
-        "ReactiveEnergyImportT4", "K3", COUNTER, 3, "1-0:3.8.4*255", 0, (0, 1e09), _REACTIVE_ENERGY_IMPORT, tariff=4
-    )
-    REACTIVE_ENERGY_IMPORT_L1 = _q(
-        "ReactiveEnergyImportL1",
-        "K3",
-        COUNTER,
-        3,
-        "1-0:23.8.0*255",
-        0,
-        (0, 1e09),
-        _REACTIVE_ENERGY_IMPORT,
-        phase=Phase.L1,
-    )
-    REACTIVE_ENERGY_IMPORT_L2 = _q(
-        "ReactiveEnergyImportL2",
-        "K3",
-        COUNTER,
-        3,
-        "1-0:43.8.0*255",
-        0,
-        (0, 1e09),
-        _REACTIVE_ENERGY_IMPORT,
-        phase=Phase.L2,
-    )
-    REACTIVE_ENERGY_IMPORT_L3 = _q(
-        "ReactiveEnergyImportL3",
-        "K3",
-        COUNTER,
-        3,
-        "1-0:63.8.0*255",
-        0,
-        (0, 1e09),
-        _REACTIVE_ENERGY_IMPORT,
-        phase=Phase.L3,
-    )
-    REACTIVE_ENERGY_EXPORT = _q(
-        "ReactiveEnergyExport", "K3", COUNTER, 3, "1-0:4.8.0*255", 1014, (0, 1e09), _REACTIVE_ENERGY_EXPORT
-    )
-    REACTIVE_ENERGY_EXPORT_T1 = _q(
-        "ReactiveEnergyExportT1", "K3", COUNTER, 3, "1-0:4.8.1*255", 0, (0, 1e09), _REACTIVE_ENERGY_EXPORT, tariff=1
-    )
-    REACTIVE_ENERGY_EXPORT_T2 = _q(
-        "ReactiveEnergyExportT2", "K3", COUNTER, 3, "1-0:4.8.2*255", 0, (0, 1e09), _REACTIVE_ENERGY_EXPORT, tariff=2
-    )
-    REACTIVE_ENERGY_EXPORT_T3 = _q(
-        "ReactiveEnergyExportT3", "K3", COUNTER, 3, "1-0:4.8.3*255", 0, (0, 1e09), _REACTIVE_ENERGY_EXPORT, tariff=3
-    )
-    REACTIVE_ENERGY_EXPORT_T4 = _q(
-        "ReactiveEnergyExportT4", "K3", COUNTER, 3, "1-0:4.8.4*255", 0, (0, 1e09), _REACTIVE_ENERGY_EXPORT, tariff=4
-    )
-    REACTIVE_ENERGY_EXPORT_L1 = _q(
-        "ReactiveEnergyExportL1",
-        "K3",
-        COUNTER,
-        3,
-        "1-0:24.8.0*255",
-        0,
-        (0, 1e09),
-        _REACTIVE_ENERGY_EXPORT,
-        phase=Phase.L1,
-    )
-    REACTIVE_ENERGY_EXPORT_L2 = _q(
-        "ReactiveEnergyExportL2",
-        "K3",
-        COUNTER,
-        3,
-        "1-0:44.8.0*255",
-        0,
-        (0, 1e09),
-        _REACTIVE_ENERGY_EXPORT,
-        phase=Phase.L2,
-    )
-    REACTIVE_ENERGY_EXPORT_L3 = _q(
-        "ReactiveEnergyExportL3",
-        "K3",
-        COUNTER,
-        3,
-        "1-0:64.8.0*255",
-        0,
-        (0, 1e09),
-        _REACTIVE_ENERGY_EXPORT,
-        phase=Phase.L3,
-    )
-    REACTIVE_ENERGY_TOTAL = _q("ReactiveEnergyTotal", "K3", COUNTER, 3, "", 0, (0, 1e09), _REACTIVE_ENERGY_TOTAL)
-    REACTIVE_ENERGY_TOTAL_L1 = _q(
-        "ReactiveEnergyTotalL1", "K3", COUNTER, 3, "", 0, (0, 1e09), _REACTIVE_ENERGY_TOTAL, phase=Phase.L1
-    )
-    REACTIVE_ENERGY_TOTAL_L2 = _q(
-        "ReactiveEnergyTotalL2", "K3", COUNTER, 3, "", 0, (0, 1e09), _REACTIVE_ENERGY_TOTAL, phase=Phase.L2
-    )
-    REACTIVE_ENERGY_TOTAL_L3 = _q(
-        "ReactiveEnergyTotalL3", "K3", COUNTER, 3, "", 0, (0, 1e09), _REACTIVE_ENERGY_TOTAL, phase=Phase.L3
-    )
-    APPARENT_ENERGY = _q("ApparentEnergy", "C79", COUNTER, 3, "1-0:9.8.0*255", 1020, (0, 1e09), _APPARENT_ENERGY)
-    VOLTAGE_L1 = _q("VoltageL1", "VLT", GAUGE, 1, "1-0:32.7.0*255", 1100, (0, 300), _VOLTAGE_OF, phase=Phase.L1)
-    VOLTAGE_L2 = _q("VoltageL2", "VLT", GAUGE, 1, "1-0:52.7.0*255", 1106, (0, 300), _VOLTAGE_OF, phase=Phase.L2)
-    VOLTAGE_L3 = _q("VoltageL3", "VLT", GAUGE, 1, "1-0:72.7.0*255", 1112, (0, 300), _VOLTAGE_OF, phase=Phase.L3)
-    VOLTAGE_L1L2 = _q("VoltageL1L2", "VLT", GAUGE, 1, "", 1127, (0, 520), _VOLTAGE_OF, phase=Phase.L1L2)
-    VOLTAGE_L2L3 = _q("VoltageL2L3", "VLT", GAUGE, 1, "", 1133, (0, 520), _VOLTAGE_OF, phase=Phase.L2L3)
-    VOLTAGE_L3L1 = _q("VoltageL3L1", "VLT", GAUGE, 1, "", 1139, (0, 520), _VOLTAGE_OF, phase=Phase.L3L1)
+    ACTIVE_ENERGY_IMPORT = _energy("ActiveEnergyImport", "KWH", "1-0:1.8.0*255", _ACTIVE_IMPORT, ecm=1002)
+    ACTIVE_ENERGY_IMPORT_T1 = _energy("ActiveEnergyImportT1", "KWH", "1-0:1.8.1*255", _ACTIVE_IMPORT, tariff=1)
+    ACTIVE_ENERGY_IMPORT_T2 = _energy("ActiveEnergyImportT2", "KWH", "1-0:1.8.2*255", _ACTIVE_IMPORT, tariff=2)
+    ACTIVE_ENERGY_IMPORT_T3 = _energy("ActiveEnergyImportT3", "KWH", "1-0:1.8.3*255", _ACTIVE_IMPORT, tariff=3)
+    ACTIVE_ENERGY_IMPORT_T4 = _energy("ActiveEnergyImportT4", "KWH", "1-0:1.8.4*255", _ACTIVE_IMPORT, tariff=4)
+    ACTIVE_ENERGY_IMPORT_L1 = _energy("ActiveEnergyImportL1", "KWH", "1-0:21.8.0*255", _ACTIVE_IMPORT, L1)
+    ACTIVE_ENERGY_IMPORT_L2 = _energy("ActiveEnergyImportL2", "KWH", "1-0:41.8.0*255", _ACTIVE_IMPORT, L2)
+    ACTIVE_ENERGY_IMPORT_L3 = _energy("ActiveEnergyImportL3", "KWH", "1-0:61.8.0*255", _ACTIVE_IMPORT, L3)
+    ACTIVE_ENERGY_EXPORT = _energy("ActiveEnergyExport", "KWH", "1-0:2.8.0*255", _ACTIVE_EXPORT, ecm=1005)
+    ACTIVE_ENERGY_EXPORT_T1 = _energy("ActiveEnergyExportT1", "KWH", "1-0:2.8.1*255", _ACTIVE_EXPORT, tariff=1)
+    ACTIVE_ENERGY_EXPORT_T2 = _energy("ActiveEnergyExportT2", "KWH", "1-0:2.8.2*255", _ACTIVE_EXPORT, tariff=2)
+    ACTIVE_ENERGY_EXPORT_T3 = _energy("ActiveEnergyExportT3", "KWH", "1-0:2.8.3*255", _ACTIVE_EXPORT, tariff=3)
+    ACTIVE_ENERGY_EXPORT_T4 = _energy("ActiveEnergyExportT4", "KWH", "1-0:2.8.4*255", _ACTIVE_EXPORT, tariff=4)
+    ACTIVE_ENERGY_EXPORT_L1 = _energy("ActiveEnergyExportL1", "KWH", "1-0:22.8.0*255", _ACTIVE_EXPORT, L1)
+    ACTIVE_ENERGY_EXPORT_L2 = _energy("ActiveEnergyExportL2", "KWH", "1-0:42.8.0*255", _ACTIVE_EXPORT, L2)
+    ACTIVE_ENERGY_EXPORT_L3 = _energy("ActiveEnergyExportL3", "KWH", "1-0:62.8.0*255", _ACTIVE_EXPORT, L3)
+    ACTIVE_ENERGY_TOTAL = _energy("ActiveEnergyTotal", "KWH", "1-0:15.8.0*255", _ACTIVE_TOTAL)
+    ACTIVE_ENERGY_TOTAL_T1 = _energy("ActiveEnergyTotalT1", "KWH", "1-0:15.8.1*255", _ACTIVE_TOTAL, tariff=1)
+    ACTIVE_ENERGY_TOTAL_T2 = _energy("ActiveEnergyTotalT2", "KWH", "1-0:15.8.2*255", _ACTIVE_TOTAL, tariff=2)
+    ACTIVE_ENERGY_TOTAL_T3 = _energy("ActiveEnergyTotalT3", "KWH", "1-0:15.8.3*255", _ACTIVE_TOTAL, tariff=3)
+    ACTIVE_ENERGY_TOTAL_T4 = _energy("ActiveEnergyTotalT4", "KWH", "1-0:15.8.4*255", _ACTIVE_TOTAL, tariff=4)
+    ACTIVE_ENERGY_TOTAL_L1 = _energy("ActiveEnergyTotalL1", "KWH", "1-0:35.8.0*255", _ACTIVE_TOTAL, L1)
+    ACTIVE_ENERGY_TOTAL_L2 = _energy("ActiveEnergyTotalL2", "KWH", "1-0:55.8.0*255", _ACTIVE_TOTAL, L2)
+    ACTIVE_ENERGY_TOTAL_L3 = _energy("ActiveEnergyTotalL3", "KWH", "1-0:75.8.0*255", _ACTIVE_TOTAL, L3)
+    REACTIVE_ENERGY_IMPORT = _energy("ReactiveEnergyImport", "K3", "1-0:3.8.0*255", _REACTIVE_IMPORT, ecm=1011)
+    REACTIVE_ENERGY_IMPORT_T1 = _energy("ReactiveEnergyImportT1", "K3", "1-0:3.8.1*255", _REACTIVE_IMPORT, tariff=1)
+    REACTIVE_ENERGY_IMPORT_T2 = _energy("ReactiveEnergyImportT2", "K3", "1-0:3.8.2*255", _REACTIVE_IMPORT, tariff=2)
+    REACTIVE_ENERGY_IMPORT_T3 = _energy("ReactiveEnergyImportT3", "K3", "1-0:3.8.3*255", _REACTIVE_IMPORT, tariff=3)
+    REACTIVE_ENERGY_IMPORT_T4 = _energy("ReactiveEnergyImportT4", "K3", "1-0:3.8.4*255", _REACTIVE_IMPORT, tariff=4)
+    REACTIVE_ENERGY_IMPORT_L1 = _energy("ReactiveEnergyImportL1", "K3", "1-0:23.8.0*255", _REACTIVE_IMPORT, L1)
+    REACTIVE_ENERGY_IMPORT_L2 = _energy("ReactiveEnergyImportL2", "K3", "1-0:43.8.0*255", _REACTIVE_IMPORT, L2)
+    REACTIVE_ENERGY_IMPORT_L3 = _energy("ReactiveEnergyImportL3", "K3", "1-0:63.8.0*255", _REACTIVE_IMPORT, L3)
+    REACTIVE_ENERGY_EXPORT = _energy("ReactiveEnergyExport", "K3", "1-0:4.8.0*255", _REACTIVE_EXPORT, ecm=1014)
+    REACTIVE_ENERGY_EXPORT_T1 = _energy("ReactiveEnergyExportT1", "K3", "1-0:4.8.1*255", _REACTIVE_EXPORT, tariff=1)
+    REACTIVE_ENERGY_EXPORT_T2 = _energy("ReactiveEnergyExportT2", "K3", "1-0:4.8.2*255", _REACTIVE_EXPORT, tariff=2)
+    REACTIVE_ENERGY_EXPORT_T3 = _energy("ReactiveEnergyExportT3", "K3", "1-0:4.8.3*255", _REACTIVE_EXPORT, tariff=3)
+    REACTIVE_ENERGY_EXPORT_T4 = _energy("ReactiveEnergyExportT4", "K3", "1-0:4.8.4*255", _REACTIVE_EXPORT, tariff=4)
+    REACTIVE_ENERGY_EXPORT_L1 = _energy("ReactiveEnergyExportL1", "K3", "1-0:24.8.0*255", _REACTIVE_EXPORT, L1)
+    REACTIVE_ENERGY_EXPORT_L2 = _energy("ReactiveEnergyExportL2", "K3", "1-0:44.8.0*255", _REACTIVE_EXPORT, L2)
+    REACTIVE_ENERGY_EXPORT_L3 = _energy("ReactiveEnergyExportL3", "K3", "1-0:64.8.0*255", _REACTIVE_EXPORT, L3)
+    REACTIVE_ENERGY_TOTAL = _energy("ReactiveEnergyTotal", "K3", "", _REACTIVE_TOTAL)
+    REACTIVE_ENERGY_TOTAL_L1 = _energy("ReactiveEnergyTotalL1", "K3", "", _REACTIVE_TOTAL, L1)
+    REACTIVE_ENERGY_TOTAL_L2 = _energy("ReactiveEnergyTotalL2", "K3", "", _REACTIVE_TOTAL, L2)
+    REACTIVE_ENERGY_TOTAL_L3 = _energy("ReactiveEnergyTotalL3", "K3", "", _REACTIVE_TOTAL, L3)
+    APPARENT_ENERGY = _energy("ApparentEnergy", "C79", "1-0:9.8.0*255", _APPARENT_ENERGY, ecm=1020)
+    VOLTAGE_L1 = _q("VoltageL1", "VLT", GAUGE, 1, "1-0:32.7.0*255", 1100, (0, 300), _VOLTAGE_OF, L1)
+    VOLTAGE_L2 = _q("VoltageL2", "VLT", GAUGE, 1, "1-0:52.7.0*255", 1106, (0, 300), _VOLTAGE_OF, L2)
+    VOLTAGE_L3 = _q("VoltageL3", "VLT", GAUGE, 1, "1-0:72.7.0*255", 1112, (0, 300), _VOLTAGE_OF, L3)
+    VOLTAGE_L1L2 = _q("VoltageL1L2", "VLT", GAUGE, 1, "", 1127, (0, 520), _VOLTAGE_OF, L1L2)
+    VOLTAGE_L2L3 = _q("VoltageL2L3", "VLT", GAUGE, 1, "", 1133, (0, 520), _VOLTAGE_OF, L2L3)
+    VOLTAGE_L3L1 = _q("VoltageL3L1", "VLT", GAUGE, 1, "", 1139, (0, 520), _VOLTAGE_OF, L3L1)
     VOLTAGE = _q("Voltage", "VLT", GAUGE, 1, "1-0:12.7.0*255", 0, (0, 300), _VOLTAGE)
-    CURRENT_L1 = _q("CurrentL1", "AMP", GAUGE, 3, "1-0:31.7.0*255", 1200, (0, 100), _CURRENT_OF, phase=Phase.L1)
-    CURRENT_L2 = _q("CurrentL2", "AMP", GAUGE, 3, "1-0:51.7.0*255", 1206, (0, 100), _CURRENT_OF, phase=Phase.L2)
-    CURRENT_L3 = _q("CurrentL3", "AMP", GAUGE, 3, "1-0:71.7.0*255", 1212, (0, 100), _CURRENT_OF, phase=Phase.L3)
-    CURRENT_N = _q("CurrentN", "AMP", GAUGE, 3, "1-0:91.7.0*255", 1233, (0, 100), _CURRENT_OF, phase=Phase.N)
+    CURRENT_L1 = _q("CurrentL1", "AMP", GAUGE, 3, "1-0:31.7.0*255", 1200, (0, 100), _CURRENT_OF, L1)
+    CURRENT_L2 = _q("CurrentL2", "AMP", GAUGE, 3, "1-0:51.7.0*255", 1206, (0, 100), _CURRENT_OF, L2)
+    CURRENT_L3 = _q("CurrentL3", "AMP", GAUGE, 3, "1-0:71.7.0*255", 1212, (0, 100), _CURRENT_OF, L3)
+    CURRENT_N = _q("CurrentN", "AMP", GAUGE, 3, "1-0:91.7.0*255", 1233, (0, 100), _CURRENT_OF, N)
     CURRENT = _q("Current", "AMP", GAUGE, 3, "1-0:11.7.0*255", 0, (0, 100), _CURRENT)
     FREQUENCY = _q("Frequency", "HTZ", GAUGE, 2, "1-0:14.7.0*255", 1300, (45, 65), _FREQUENCY)
     ACTIVE_POWER = _q("ActivePower", "KWT", GAUGE, 3, "1-0:1.7.0*255", 1412, (-70, 70), _ACTIVE_POWER)
-    ACTIVE_POWER_L1 = _q(
-        "ActivePowerL1", "KWT", GAUGE, 3, "1-0:21.7.0*255", 1400, (-25, 25), _ACTIVE_POWER, phase=Phase.L1
-    )
-    ACTIVE_POWER_L2 = _q(
-        "ActivePowerL2", "KWT", GAUGE, 3, "1-0:41.7.0*255", 1403, (-25, 25), _ACTIVE_POWER, phase=Phase.L2
-    )
-    ACTIVE_POWER_L3 = _q(
-        "ActivePowerL3", "KWT", GAUGE, 3, "1-0:61.7.0*255", 1406, (-25, 25), _ACTIVE_POWER, phase=Phase.L3
-    )
+    ACTIVE_POWER_L1 = _q("ActivePowerL1", "KWT", GAUGE, 3, "1-0:21.7.0*255", 1400, (-25, 25), _ACTIVE_POWER, L1)
+    ACTIVE_POWER_L2 = _q("ActivePowerL2", "KWT", GAUGE, 3, "1-0:41.7.0*255", 1403, (-25, 25), _ACTIVE_POWER, L2)
+    ACTIVE_POWER_L3 = _q("ActivePowerL3", "KWT", GAUGE, 3, "1-0:61.7.0*255", 1406, (-25, 25), _ACTIVE_POWER, L3)
     REACTIVE_POWER = _q("ReactivePower", "KVR", GAUGE, 3, "1-0:3.7.0*255", 1619, (-70, 70), _REACTIVE_POWER)
-    REACTIVE_POWER_L1 = _q(
-        "ReactivePowerL1", "KVR", GAUGE, 3, "1-0:23.7.0*255", 0, (-25, 25), _REACTIVE_POWER, phase=Phase.L1
-    )
-    REACTIVE_POWER_L2 = _q(
-        "ReactivePowerL2", "KVR", GAUGE, 3, "1-0:43.7.0*255", 0, (-25, 25), _REACTIVE_POWER, phase=Phase.L2
-    )
-    REACTIVE_POWER_L3 = _q(
-        "ReactivePowerL3", "KVR", GAUGE, 3, "1-0:63.7.0*255", 0, (-25, 25), _REACTIVE_POWER, phase=Phase.L3
-    )
+    REACTIVE_POWER_L1 = _q("ReactivePowerL1", "KVR", GAUGE, 3, "1-0:23.7.0*255", 0, (-25, 25), _REACTIVE_POWER, L1)
+    REACTIVE_POWER_L2 = _q("ReactivePowerL2", "KVR", GAUGE, 3, "1-0:43.7.0*255", 0, (-25, 25), _REACTIVE_POWER, L2)
+    REACTIVE_POWER_L3 = _q("ReactivePowerL3", "KVR", GAUGE, 3, "1-0:63.7.0*255", 0, (-25, 25), _REACTIVE_POWER, L3)
     APPARENT_POWER = _q("ApparentPower", "KVA", GAUGE, 3, "1-0:9.7.0*255", 1512, (0, 70), _APPARENT_POWER)
-    APPARENT_POWER_L1 = _q(
-        "ApparentPowerL1", "KVA", GAUGE, 3, "1-0:29.7.0*255", 0, (0, 25), _APPARENT_POWER, phase=Phase.L1
-    )
-    APPARENT_POWER_L2 = _q(
-        "ApparentPowerL2", "KVA", GAUGE, 3, "1-0:49.7.0*255", 0, (0, 25), _APPARENT_POWER, phase=Phase.L2
-    )
-    APPARENT_POWER_L3 = _q(
-        "ApparentPowerL3", "KVA", GAUGE, 3, "1-0:69.7.0*255", 0, (0, 25), _APPARENT_POWER, phase=Phase.L3
-    )
+    APPARENT_POWER_L1 = _q("ApparentPowerL1", "KVA", GAUGE, 3, "1-0:29.7.0*255", 0, (0, 25), _APPARENT_POWER, L1)
+    APPARENT_POWER_L2 = _q("ApparentPowerL2", "KVA", GAUGE, 3, "1-0:49.7.0*255", 0, (0, 25), _APPARENT_POWER, L2)
+    APPARENT_POWER_L3 = _q("ApparentPowerL3", "KVA", GAUGE, 3, "1-0:69.7.0*255", 0, (0, 25), _APPARENT_POWER, L3)
     POWER_FACTOR = _q("PowerFactor", "C62", GAUGE, 3, "1-0:13.7.0*255", 1712, (-1, 1), _POWER_FACTOR)
-    POWER_FACTOR_L1 = _q(
-        "PowerFactorL1", "C62", GAUGE, 3, "1-0:33.7.0*255", 1700, (-1, 1), _POWER_FACTOR, phase=Phase.L1
-    )
-    POWER_FACTOR_L2 = _q(
-        "PowerFactorL2", "C62", GAUGE, 3, "1-0:53.7.0*255", 1703, (-1, 1), _POWER_FACTOR, phase=Phase.L2
-    )
-    POWER_FACTOR_L3 = _q(
-        "PowerFactorL3", "C62", GAUGE, 3, "1-0:73.7.0*255", 1706, (-1, 1), _POWER_FACTOR, phase=Phase.L3
-    )
+    POWER_FACTOR_L1 = _q("PowerFactorL1", "C62", GAUGE, 3, "1-0:33.7.0*255", 1700, (-1, 1), _POWER_FACTOR, L1)
+    POWER_FACTOR_L2 = _q("PowerFactorL2", "C62", GAUGE, 3, "1-0:53.7.0*255", 1703, (-1, 1), _POWER_FACTOR, L2)
+    POWER_FACTOR_L3 = _q("PowerFactorL3", "C62", GAUGE, 3, "1-0:73.7.0*255", 1706, (-1, 1), _POWER_FACTOR, L3)
     PHASE_ANGLE = _q("PhaseAngle", "DD", GAUGE, 1, "", 0, (-360, 360), _PHASE_ANGLE)
     DEMAND_IMPORT = _q("DemandImport15min", "KWT", GAUGE, 3, "1-0:1.4.0*255", 1416, (0, 70), _DEMAND_IMPORT)
     THD_VOLTAGE = _q("ThdVoltage", "P1", GAUGE, 1, "", 0, (0, 100), _THD_VOLTAGE)
-    THD_VOLTAGE_L1 = _q("ThdVoltageL1", "P1", GAUGE, 1, "", 1715, (0, 100), _THD_VOLTAGE, phase=Phase.L1)
-    THD_VOLTAGE_L2 = _q("ThdVoltageL2", "P1", GAUGE, 1, "", 0, (0, 100), _THD_VOLTAGE, phase=Phase.L2)
-    THD_VOLTAGE_L3 = _q("ThdVoltageL3", "P1", GAUGE, 1, "", 0, (0, 100), _THD_VOLTAGE, phase=Phase.L3)
+    THD_VOLTAGE_L1 = _q("ThdVoltageL1", "P1", GAUGE, 1, "", 1715, (0, 100), _THD_VOLTAGE, L1)
+    THD_VOLTAGE_L2 = _q("ThdVoltageL2", "P1", GAUGE, 1, "", 0, (0, 100), _THD_VOLTAGE, L2)
+    THD_VOLTAGE_L3 = _q("ThdVoltageL3", "P1", GAUGE, 1, "", 0, (0, 100), _THD_VOLTAGE, L3)
     THD_CURRENT = _q("ThdCurrent", "P1", GAUGE, 1, "", 0, (0, 100), _THD_CURRENT)
-    THD_CURRENT_L1 = _q("ThdCurrentL1", "P1", GAUGE, 1, "", 1721, (0, 100), _THD_CURRENT, phase=Phase.L1)
-    THD_CURRENT_L2 = _q("ThdCurrentL2", "P1", GAUGE, 1, "", 0, (0, 100), _THD_CURRENT, phase=Phase.L2)
-    THD_CURRENT_L3 = _q("ThdCurrentL3", "P1", GAUGE, 1, "", 0, (0, 100), _THD_CURRENT, phase=Phase.L3)
+    THD_CURRENT_L1 = _q("ThdCurrentL1", "P1", GAUGE, 1, "", 1721, (0, 100), _THD_CURRENT, L1)
+    THD_CURRENT_L2 = _q("ThdCurrentL2", "P1", GAUGE, 1, "", 0, (0, 100), _THD_CURRENT, L2)
+    THD_CURRENT_L3 = _q("ThdCurrentL3", "P1", GAUGE, 1, "", 0, (0, 100), _THD_CURRENT, L3)
     VOLUME = _q("Volume", "MTQ", COUNTER, 3, "8-0:1.0.0*255", 28686, (0, 1e08), _VOLUME)
     VOLUME_REVERSE = _q("VolumeReverse", "MTQ", COUNTER, 3, "8-0:2.0.0*255", 0, (0, 1e08), _VOLUME_REVERSE)
     VOLUME_FLOW = _q("VolumeFlow", "MQH", GAUGE, 3, "", 2100, (-100, 100), _VOLUME_FLOW)

@@ -35,6 +35,7 @@ UNITS = _table(
     Unit("K3", "kvar·h", "varh", 1000),
     Unit("C79", "kVAh", "VAh", 1000),
     Unit("VLT", "V", "V"),
+    Unit("KVT", "kV", "V", 1000),
     Unit("AMP", "A", "A"),
     Unit("KWT", "kW", "W", 1000),
     Unit("KVR", "kvar", "var", 1000),

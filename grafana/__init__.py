@@ -1,0 +1,1 @@
+"""What is seen: dashboards over the history vocabulary of the hub."""
