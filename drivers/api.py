@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from address_space.model.ids import UnitHandle
 from address_space.model.quality import Reason
+from address_space.model.state import Protocol as ProtocolName
 from address_space.model.value import Batch, Statuses, Values
 
 
@@ -100,7 +101,8 @@ class Driver(Protocol):
         """One exchange; returns the raw answer for `decode`. Raises DriverError."""
 
     def decode(self, device: Device, plan: ReadPlan, answers: Mapping[Request, Any]) -> Reading:
-        """Pure: answers to values. A request without an answer gives its variables the reason kept there."""
+        """Pure: answers to values. Where a request failed, `answers` holds its Reason instead of an answer, and its
+        variables get that status; a request that is not in `answers` counts as TIMEOUT."""
 
     async def write(self, device: Device, request: WriteRequest) -> WriteOutcome:
         """Write once, never repeated here."""
@@ -114,7 +116,7 @@ class Exchange:
     """Outcome of one polling of one device, for its communication variables.
 
     error is empty on success; reason then FRESH. `lost` says that the failures in a row now count as loss of
-    communication (and that values should be held or dropped).
+    communication (and that values should be held or dropped). success_rate is 0 to 1.
     """
 
     unit: UnitHandle
@@ -135,3 +137,46 @@ class Sink(Protocol):
 
     async def report(self, exchange: Exchange) -> None:
         """How a polling ended, after its `deliver` if it brought anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Timing of a channel: minimum silence between exchanges and how long an answer may take.
+
+    quiet_s  silence after a missing or broken answer, so that a late one is not taken for the next request's
+    """
+
+    gap_s: float = 0.0
+    timeout_s: float = 1.0
+    quiet_s: float = 0.2
+
+
+class DriverPlugin(Protocol):
+    """What a protocol's folder registers under the entry-point group `joulehub.drivers`.
+
+    `Options` is the pydantic model of a channel's `options` in `plant.yaml`; configuration errors in it are
+    reported at the place where the channel stands.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name in `plant.yaml` (`driver: modbus`)."""
+
+    @property
+    def options(self) -> type[Any]:
+        """Pydantic model of a channel's options."""
+
+    def compile(self, profile: Any) -> Any:
+        """Check and compile the protocol's part of a `drivers.profiles.Profile`; raises ProfileError."""
+
+    def check_address(self, address: str) -> str:
+        """Empty where the device address is possible in this protocol, else what is wrong with it."""
+
+    def protocol(self, options: Any) -> ProtocolName:
+        """What clients are told that devices on such a channel speak."""
+
+    def line(self, options: Any) -> Line:
+        """Timing of a channel with these options."""
+
+    def create(self, channel: str, options: Any) -> Driver:
+        """A driver for one channel."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from address_space.model.ids import NodeUid
 from address_space.model.quantity import Quantity
+from historian.schema import Measurement
+
+SeriesIds = NDArray[np.int64]
+"""Numbers under which a store keeps units, shape (n,); stable for ever, never reused."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +26,22 @@ class Row:
     quantities: Sequence[Quantity]
     values: NDArray[np.float64]
     status: NDArray[np.uint32]
-    texts: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """Rows of many units that carry the same fields of one measurement.
+
+    series, time_ms  shape (n,)
+    values, status   shape (n, len(fields)); base units, NaN where there is no value
+    """
+
+    measurement: Measurement
+    fields: tuple[str, ...]
+    series: SeriesIds
+    time_ms: NDArray[np.int64]
+    values: NDArray[np.float64]
+    status: NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,13 +57,55 @@ class Series:
     more: bool = False
 
 
+class Sample(NamedTuple):
+    """One stored value in the shown unit (NaN where there is none)."""
+
+    time_ms: int
+    value: float
+    status: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Latest:
+    """Newest stored values, shape (units, quantities) each.
+
+    values are in the shown unit, NaN (and time 0) where none was ever stored; `status` is as it was stored.
+    """
+
+    values: NDArray[np.float64]
+    status: NDArray[np.uint32]
+    time_ms: NDArray[np.int64]
+
+
 class HistoryReader(Protocol):
-    """Reading side of a store."""
+    """Reading side of a store. What a recorder accepted can be read after its next commit, within a second."""
 
     async def read_raw(
         self, point: NodeUid, quantity: Quantity, start_ms: int, end_ms: int, limit: int, *, newest_first: bool = False
     ) -> Series:
-        """Stored values with start_ms <= time < end_ms (both in ms), at most `limit`."""
+        """Stored values with start_ms <= time < end_ms (both in ms), at most `limit`.
+
+        A caller pages by asking again from the last time plus 1 (newest first: up to the last time).
+        """
+
+    async def value_before(self, point: NodeUid, quantity: Quantity, time_ms: int) -> Sample | None:
+        """The newest stored value at or before a time."""
+
+    async def value_after(self, point: NodeUid, quantity: Quantity, time_ms: int) -> Sample | None:
+        """The oldest stored value at or after a time."""
 
     async def bounds(self, point: NodeUid, quantity: Quantity) -> tuple[int, int] | None:
         """First and last stored time in ms, or None where nothing is stored."""
+
+    async def latest(self, units: Sequence[NodeUid], quantities: Sequence[Quantity]) -> Latest:
+        """The newest value that each unit has of each quantity; a status without a value does not count."""
+
+
+class HistoryWriter(Protocol):
+    """Writing side of a store, as a recorder needs it."""
+
+    async def series(self, units: Sequence[NodeUid]) -> SeriesIds:
+        """Numbers of units, given out on first sight."""
+
+    async def write(self, readings: Sequence[Readings]) -> None:
+        """Store all or raise HistoryError; the same slot again overwrites the fields given and keeps the others."""

@@ -1,0 +1,54 @@
+# Each target sets up what it needs: Python 3.11 or newer, make and the package registries are enough.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+NODE   := tests/interop/node_modules/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check bench clean
+
+help:
+	@echo "make demo    run the hub with its demonstration plant"
+	@echo "make run     run the hub with the plant of hub.toml (CONFIG=path/to/hub.toml)"
+	@echo "make test    run every test"
+	@echo "make check   lint, types, import contracts"
+	@echo "make bench   measure speed and memory and print one table"
+	@echo "make clean   remove what the other targets made"
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "JouleHub needs Python 3.11 or newer; $(PYTHON) is older. Set PYTHON=python3.12, for example."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group dev --editable .
+	@touch $@
+
+# The foreign OPC UA client is a Node.js program; without Node.js its tests are skipped by name.
+$(NODE): tests/interop/package.json
+	@if command -v npm >/dev/null 2>&1; then \
+	  cd tests/interop && npm install --no-package-lock --no-audit --no-fund --omit=optional --loglevel=error && touch node_modules/.ready; \
+	else echo "npm not found: the node-opcua tests will be skipped (Debian: apt-get install nodejs npm)"; fi
+
+demo: $(READY)
+	$(BIN)/joulehub demo $(ARGS)
+
+CONFIG ?= hub.toml
+run: $(READY)
+	$(BIN)/joulehub run --config $(CONFIG) $(ARGS)
+
+test: $(READY) $(NODE)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) $(NODE)
+	$(BIN)/python -m tests.scale $(ARGS)
+
+clean:
+	rm -rf $(VENV) tests/interop/node_modules build dist var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

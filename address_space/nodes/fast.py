@@ -1,0 +1,177 @@
+"""Reads in bulk: the node list of a ReadRequest to handles, and the live table to bytes.
+
+Clients poll the same list again and again, so what a list means is remembered by its bytes; permission is not part
+of what is remembered and is asked on every request.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from struct import Struct, error
+
+import numpy as np
+from asyncua import ua
+from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import struct_from_binary
+from numpy.typing import NDArray
+
+from address_space.model.live import LiveTable
+from address_space.model.plant import Plant
+from address_space.model.quantity import DataType
+from address_space.model.value import Handles
+from address_space.nodes.wire import TYPE_OF_QUANTITY, Columns, Encoded, Timestamps, TypeCodes, encode
+
+PLANT_NAMESPACE = 2
+"""Index of `urn:joulehub:plant`; never moves (docs/opcua.md)."""
+
+NO_HANDLE = -1
+
+Resolve = Callable[[str], int]
+"""Handle of a string identifier of the plant's namespace, NO_HANDLE where it names no point."""
+
+_STRING_ID = 3
+_VALUE = int(ua.AttributeIds.Value)
+_COUNT = Struct("<i")
+_HEAD = Struct("<BHi")
+# attribute id, IndexRange null, DataEncoding with namespace 0 and null name
+_PLAIN_TAIL = Struct("<IiHi")
+_VALUE_TAIL = _PLAIN_TAIL.pack(_VALUE, -1, 0, -1)
+_CACHE_BYTES = 32 * 1024 * 1024
+_NO_POSITIONS: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PointList:
+    """Points in an order, with what writing them needs: shape (n,) each. `texts` are (position, handle)."""
+
+    handles: Handles
+    types: TypeCodes
+    texts: tuple[tuple[int, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.handles)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadList:
+    """A node list understood: `positions` of the points among `count` entries, and the entries that are none."""
+
+    count: int
+    points: PointList
+    positions: NDArray[np.int64]
+    others: tuple[tuple[int, ua.ReadValueId], ...]
+
+
+def points_of(plant: Plant, handles: Handles) -> PointList:
+    """`handles` with their types."""
+    types = TYPE_OF_QUANTITY[plant.codes(handles)] if len(handles) else np.empty(0, np.uint8)
+    is_text = (types == DataType.STRING) | (types == DataType.LOCALIZED_TEXT)
+    if not is_text.any():
+        return PointList(handles, types, _NO_POSITIONS)
+    found = np.flatnonzero(is_text)
+    return PointList(handles, types, tuple(zip(found.tolist(), handles[found].tolist(), strict=True)))
+
+
+def columns_of(live: LiveTable, points: PointList) -> Columns:
+    """The present values of `points`."""
+    handles = points.handles
+    texts = {position: live.texts[handle] for position, handle in points.texts if handle in live.texts}
+    return Columns(
+        points.types, live.value[handles], live.status[handles], live.source_ns[handles], live.server_ns[handles], texts
+    )
+
+
+def encode_values(live: LiveTable, points: PointList, timestamps: Timestamps) -> Encoded:
+    """DataValues of the present values of `points`."""
+    return encode(columns_of(live, points), timestamps)
+
+
+class ReadLists:
+    """Node lists of ReadRequests, understood once each; the least recently used are forgotten beyond `limit_bytes`."""
+
+    def __init__(self, plant: Plant, resolve: Resolve, limit_bytes: int = _CACHE_BYTES) -> None:
+        self._plant = plant
+        self._resolve = resolve
+        self._limit = limit_bytes
+        self._held = 0
+        self._lists: OrderedDict[bytes, ReadList] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._lists)
+
+    @property
+    def held_bytes(self) -> int:
+        """Estimate of what the remembered lists occupy."""
+        return self._held
+
+    def clear(self, plant: Plant | None = None) -> None:
+        """Forget everything, because the plant changed."""
+        self._plant = plant or self._plant
+        self._lists.clear()
+        self._held = 0
+
+    def understand(self, nodes: bytes) -> ReadList:
+        """What the encoded array of ReadValueId `nodes` asks for; raises BadDecodingError where it cannot be read."""
+        known = self._lists.get(nodes)
+        if known is not None:
+            self._lists.move_to_end(nodes)
+            return known
+        understood = self._decode(nodes)
+        self._remember(nodes, understood)
+        return understood
+
+    def _remember(self, nodes: bytes, understood: ReadList) -> None:
+        size = _weight(nodes, understood)
+        if size > self._limit // 4:
+            return
+        self._lists[nodes] = understood
+        self._held += size
+        while self._held > self._limit:
+            forgotten, old = self._lists.popitem(last=False)
+            self._held -= _weight(forgotten, old)
+
+    def _decode(self, nodes: bytes) -> ReadList:
+        try:
+            (count,) = _COUNT.unpack_from(nodes)
+            positions, handles, others = self._entries(nodes, max(count, 0))
+        except (error, ValueError, IndexError, ua.UaError) as broken:
+            raise ua.UaStatusCodeError(ua.StatusCodes.BadDecodingError) from broken
+        return ReadList(
+            max(count, 0),
+            points_of(self._plant, np.array(handles, np.int64)),
+            np.array(positions, np.int64),
+            tuple(others),
+        )
+
+    def _entries(self, nodes: bytes, count: int) -> tuple[list[int], list[int], list[tuple[int, ua.ReadValueId]]]:
+        positions: list[int] = []
+        handles: list[int] = []
+        others: list[tuple[int, ua.ReadValueId]] = []
+        offset = _COUNT.size
+        tail_size = len(_VALUE_TAIL)
+        for position in range(count):
+            whole = len(nodes) - offset >= _HEAD.size
+            kind, namespace, length = _HEAD.unpack_from(nodes, offset) if whole else (0, 0, 0)
+            end = offset + _HEAD.size + length
+            if (
+                kind == _STRING_ID
+                and namespace == PLANT_NAMESPACE
+                and length > 0
+                and nodes[end : end + tail_size] == _VALUE_TAIL
+            ):
+                handle = self._resolve(nodes[offset + _HEAD.size : end].decode("utf-8", "replace"))
+                if handle >= 0:
+                    positions.append(position)
+                    handles.append(handle)
+                    offset = end + tail_size
+                    continue
+            buffer = Buffer(nodes, offset)
+            others.append((position, struct_from_binary(ua.ReadValueId, buffer)))
+            offset = buffer.cur_pos
+        return positions, handles, others
+
+
+def _weight(nodes: bytes, understood: ReadList) -> int:
+    return len(nodes) + 24 * len(understood.points) + 1_000 * len(understood.others) + 500

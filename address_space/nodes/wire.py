@@ -1,0 +1,237 @@
+"""DataValues from columns to bytes (Part 6 5.2.2.17), without an object per value.
+
+Values of one built-in type have one layout: they are written as rows of a byte matrix and scattered to their places.
+Only texts are written one by one. What is written equals what asyncua's own encoder writes for the same DataValue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from address_space.model.clock import EPOCH_1601_TICKS
+from address_space.model.quality import SEVERITY_BAD
+from address_space.model.quantity import ALL, DataType
+from address_space.model.value import Instants, Statuses, Values
+
+TICK_NS = 100
+"""Nanoseconds in one tick of an OPC UA DateTime."""
+_US = 1_000_000
+_US_TICKS = 10
+
+TypeCodes = NDArray[np.uint8]
+"""Built-in type ids, one per value."""
+Bytes = NDArray[np.uint8]
+
+TYPE_OF_QUANTITY: TypeCodes = np.array([quantity.value.data_type for quantity in ALL], np.uint8)
+"""Built-in type by quantity code."""
+
+NULL = 0
+_BODY: dict[int, np.dtype[Any]] = {
+    NULL: np.dtype(np.uint8),
+    DataType.BOOLEAN: np.dtype("u1"),
+    DataType.UINT16: np.dtype("<u2"),
+    DataType.INT32: np.dtype("<i4"),
+    DataType.UINT32: np.dtype("<u4"),
+    DataType.DOUBLE: np.dtype("<f8"),
+    DataType.DATETIME: np.dtype("<i8"),
+}
+_TEXTS = (DataType.STRING, DataType.LOCALIZED_TEXT)
+_HAS_VALUE, _HAS_STATUS, _HAS_SOURCE, _HAS_SERVER = 1, 2, 4, 8
+_TEXT_ONLY = b"\x02"
+
+
+class Timestamps(IntEnum):
+    """TimestampsToReturn (Part 4 7.40)."""
+
+    SOURCE = 0
+    SERVER = 1
+    BOTH = 2
+    NEITHER = 3
+
+    @property
+    def source(self) -> bool:
+        """Whether source timestamps are wanted."""
+        return self in (Timestamps.SOURCE, Timestamps.BOTH)
+
+    @property
+    def server(self) -> bool:
+        """Whether server timestamps are wanted."""
+        return self in (Timestamps.SERVER, Timestamps.BOTH)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """Values to be written, same order in every column, shape (n,).
+
+    types are built-in type ids; a NaN, a missing text or a bad status gives a null value; `texts` are by position.
+    """
+
+    types: TypeCodes
+    values: Values
+    status: Statuses
+    source_ns: Instants
+    server_ns: Instants
+    texts: Mapping[int, str]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """DataValues one behind the other: value i is `buffer[ends[i - 1]:ends[i]]`."""
+
+    buffer: bytes
+    ends: NDArray[np.int64]
+
+    def pieces(self) -> list[bytes]:
+        """Each DataValue by itself."""
+        ends = self.ends.tolist()
+        return [self.buffer[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def encode(columns: Columns, timestamps: Timestamps, prefix: NDArray[np.uint32] | None = None) -> Encoded:
+    """The DataValues of `columns`; `prefix` puts a UInt32 (a client handle) before each."""
+    count = len(columns)
+    if not count:
+        return Encoded(b"", np.empty(0, np.int64))
+    kinds = _kinds(columns)
+    first = int(kinds[0])
+    if first not in _TEXTS and bool((kinds == first).all()):
+        rows = _rows(columns, slice(None), first, timestamps, prefix)
+        return Encoded(rows.tobytes(), np.arange(1, count + 1, dtype=np.int64) * rows.dtype.itemsize)
+    return _encode_mixed(columns, kinds, timestamps, prefix)
+
+
+def ticks(moments_ns: Instants) -> NDArray[np.int64]:
+    """OPC UA DateTimes of instants."""
+    return moments_ns // TICK_NS + EPOCH_1601_TICKS
+
+
+def date_ticks(seconds: Values) -> NDArray[np.int64]:
+    """OPC UA DateTimes of seconds since 1970, to the microsecond."""
+    return np.rint(seconds * _US).astype(np.int64) * _US_TICKS + EPOCH_1601_TICKS
+
+
+def localized_text(text: str) -> bytes:
+    """Body of a LocalizedText without locale."""
+    return _TEXT_ONLY + string(text)
+
+
+def string(text: str) -> bytes:
+    """Body of a String."""
+    raw = text.encode("utf-8", "surrogateescape")
+    return len(raw).to_bytes(4, "little") + raw
+
+
+def _kinds(columns: Columns) -> TypeCodes:
+    """Layout of each value: its built-in type, or NULL where there is no value to send."""
+    absent = (columns.status & SEVERITY_BAD) != 0
+    is_text = (columns.types == DataType.STRING) | (columns.types == DataType.LOCALIZED_TEXT)
+    absent |= np.isnan(columns.values) & ~is_text
+    for position in np.flatnonzero(is_text & ~absent).tolist():
+        absent[position] = position not in columns.texts
+    return np.where(absent, NULL, columns.types)
+
+
+def _layout(body: np.dtype[Any] | None, timestamps: Timestamps, *, prefixed: bool, split: bool) -> np.dtype[np.void]:
+    """Row of one kind. A `split` row is what stands behind a text: its head is written with the text."""
+    fields: list[tuple[str, np.dtype[Any]]] = []
+    if not split:
+        if prefixed:
+            fields.append(("prefix", np.dtype("<u4")))
+        fields += [("mask", np.dtype("u1")), ("type", np.dtype("u1"))]
+        if body is not None:
+            fields.append(("body", body))
+    fields.append(("status", np.dtype("<u4")))
+    if timestamps.source:
+        fields.append(("source", np.dtype("<i8")))
+    if timestamps.server:
+        fields.append(("server", np.dtype("<i8")))
+    return np.dtype(fields)
+
+
+def _mask(timestamps: Timestamps) -> int:
+    return (
+        _HAS_VALUE | _HAS_STATUS | (_HAS_SOURCE if timestamps.source else 0) | (_HAS_SERVER if timestamps.server else 0)
+    )
+
+
+def _rows(
+    columns: Columns,
+    pick: slice | NDArray[np.int64],
+    kind: int,
+    timestamps: Timestamps,
+    prefix: NDArray[np.uint32] | None,
+) -> NDArray[np.void]:
+    """Rows of the values at `pick`, all of one kind that has a fixed width."""
+    body = _BODY[kind] if kind != NULL else None
+    layout = _layout(body, timestamps, prefixed=prefix is not None, split=False)
+    status = columns.status[pick]
+    rows = np.empty(len(status), layout)
+    if prefix is not None:
+        rows["prefix"] = prefix[pick]
+    rows["mask"] = _mask(timestamps)
+    rows["type"] = kind
+    if kind == DataType.DATETIME:
+        rows["body"] = date_ticks(columns.values[pick])
+    elif kind == DataType.BOOLEAN:
+        rows["body"] = columns.values[pick] != 0
+    elif kind != NULL:
+        rows["body"] = columns.values[pick]
+    _tails(rows, columns, pick, timestamps)
+    return rows
+
+
+def _tails(rows: NDArray[np.void], columns: Columns, pick: slice | NDArray[np.int64], timestamps: Timestamps) -> None:
+    rows["status"] = columns.status[pick]
+    if timestamps.source:
+        rows["source"] = ticks(columns.source_ns[pick])
+    if timestamps.server:
+        rows["server"] = ticks(columns.server_ns[pick])
+
+
+def _encode_mixed(
+    columns: Columns, kinds: TypeCodes, timestamps: Timestamps, prefix: NDArray[np.uint32] | None
+) -> Encoded:
+    parts: list[tuple[NDArray[np.int64], Bytes]] = []
+    texts: list[tuple[int, bytes]] = []
+    sizes = np.empty(len(columns), np.int64)
+    for kind in np.unique(kinds).tolist():
+        pick = np.flatnonzero(kinds == kind)
+        if kind in _TEXTS:
+            tails = np.empty(len(pick), _layout(None, timestamps, prefixed=False, split=True))
+            _tails(tails, columns, pick, timestamps)
+            for position, tail in zip(pick.tolist(), tails, strict=True):
+                written = _text(columns.texts[position], kind, timestamps, prefix, position) + tail.tobytes()
+                texts.append((position, written))
+                sizes[position] = len(written)
+            continue
+        rows = _rows(columns, pick, kind, timestamps, prefix)
+        sizes[pick] = rows.dtype.itemsize
+        parts.append((pick, rows.view(np.uint8).reshape(len(pick), rows.dtype.itemsize)))
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
+    out = np.empty(int(ends[-1]), np.uint8)
+    for pick, matrix in parts:
+        out[starts[pick][:, None] + np.arange(matrix.shape[1])] = matrix
+    for position, written in texts:
+        out[starts[position] : ends[position]] = np.frombuffer(written, np.uint8)
+    return Encoded(out.tobytes(), ends)
+
+
+def _text(text: str, kind: int, timestamps: Timestamps, prefix: NDArray[np.uint32] | None, position: int) -> bytes:
+    head = b"" if prefix is None else int(prefix[position]).to_bytes(4, "little")
+    body = string(text) if kind == DataType.STRING else localized_text(text)
+    return head + bytes((_mask(timestamps), kind)) + body
+
+
+def array_of(pieces: Sequence[bytes]) -> bytes:
+    """An array of already written elements."""
+    return len(pieces).to_bytes(4, "little") + b"".join(pieces)

@@ -1,0 +1,24 @@
+"""Numbers, words and checksums as meters send them: pure functions, exact both ways."""
+
+from drivers.codec.bcd import from_bcd, from_mod10000, to_bcd, to_mod10000
+from drivers.codec.checksum import crc16_modbus
+from drivers.codec.numbers import NumberType, Raw, decode, decode_text, encode, refine
+from drivers.codec.words import Order, arrange, to_words, wire_positions
+
+__all__ = [
+    "NumberType",
+    "Order",
+    "Raw",
+    "arrange",
+    "crc16_modbus",
+    "decode",
+    "decode_text",
+    "encode",
+    "from_bcd",
+    "from_mod10000",
+    "refine",
+    "to_bcd",
+    "to_mod10000",
+    "to_words",
+    "wire_positions",
+]

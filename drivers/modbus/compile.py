@@ -1,0 +1,244 @@
+"""From a `Profile` to a `CompiledProfile`: Modbus's own words checked, addresses put on the wire, scales made exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, TypeVar
+
+from address_space.model.quantity import Kind
+from drivers.codec import NumberType
+from drivers.errors import ProfileError
+from drivers.modbus.layout import (
+    CompiledPoint,
+    CompiledProfile,
+    Condition,
+    FactorKind,
+    Limits,
+    Make,
+    RatioKind,
+    RatioRegister,
+    RatioSource,
+    Register,
+    Sign,
+    Term,
+)
+from drivers.profiles import Profile, ProfilePoint, Variant, size_in_base
+from drivers.profiles.modbus_schema import (
+    Entry,
+    PointAddress,
+    RatioEntry,
+    ReadBackEntry,
+    RegisterEntry,
+    Rule,
+    Section,
+    SignEntry,
+    TermEntry,
+    WriteEntry,
+)
+from drivers.profiles.validation import validated
+
+_Entry = TypeVar("_Entry", bound=Entry)
+_Path = tuple[str | int, ...]
+
+
+def compile_profile(profile: Profile) -> CompiledProfile:
+    """`profile` for Modbus; raises `ProfileError` with every mistake and its place."""
+    compiler = _Compiler(profile)
+    makes = [compiler.make("", profile.points, profile.settings, ("points",), None)]
+    makes += [
+        compiler.make(variant.name, variant.points, variant.settings, ("variants", variant.name, "points"), variant)
+        for variant in profile.variants
+    ]
+    compiler.check_commands()
+    if compiler.mistakes:
+        raise ProfileError.of(compiler.mistakes)
+    return CompiledProfile(profile, tuple(makes), tuple(point.quantity for point in profile.points))
+
+
+class _Compiler:
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self.mistakes: list[ProfileError] = []
+
+    def make(
+        self,
+        name: str,
+        points: Sequence[ProfilePoint],
+        settings: Mapping[str, Any],
+        path: _Path,
+        variant: Variant | None,
+    ) -> Make:
+        section = self._checked(Section, settings, (self._profile.protocol,)) or Section()
+        compiled = tuple(self._point(point, section, (*path, point.name)) for point in points)
+        limits = Limits(
+            section.max_words,
+            section.max_gap if section.gaps == "readable" else 0,
+            section.one_value_per_read,
+            tuple((block.fc or section.fc, block.at - section.base, block.words) for block in section.blocks),
+        )
+        for fc, first, words in limits.blocks:
+            if first < 0 or first + words > 0x10000 or fc < 3:
+                self._say("a block lies within the 65536 registers", (self._profile.protocol, "blocks"))
+        self._check_atomic(compiled, limits, path)
+        return Make(
+            name,
+            compiled,
+            limits,
+            self._ratio(section.ratios.ct, section, "ct"),
+            self._ratio(section.ratios.pt, section, "pt"),
+            self._conditions(variant, section),
+            section.gap_ms / 1000,
+        )
+
+    def check_commands(self) -> None:
+        """Check the protocol's part of every command."""
+        for command in self._profile.commands:
+            for index, step in enumerate(command.steps):
+                path: _Path = ("commands", command.name, "steps", index)
+                if step.write is not None:
+                    entry = self._checked(WriteEntry, step.write, (*path, "write"))
+                    if entry is not None and (entry.values is None) == (entry.argument is None):
+                        self._say("a write has either values or argument", (*path, "write"))
+                if step.read_back is not None:
+                    self._checked(ReadBackEntry, step.read_back, (*path, "read_back"))
+
+    def _point(self, point: ProfilePoint, section: Section, path: _Path) -> CompiledPoint | None:
+        if not point.address:
+            return None
+        address = self._checked(PointAddress, _nested(point.address), path)
+        size = size_in_base(point.unit, point.quantity)
+        if address is None or size is None:
+            return None
+        entries = [address.term] if address.term else address.sum or []
+        terms = [self._term(entry, size, section, path) for entry in entries]
+        whole = [term for term in terms if term is not None]
+        if len(whole) != len(entries):
+            return None
+        is_text = point.quantity.kind is Kind.TEXT
+        if any((term.register.type is NumberType.STRING) is not is_text for term in whole):
+            self._say("a string is for a quantity that is a text, and the other way round", (*path, "type"))
+            return None
+        return CompiledPoint(
+            quantity=point.quantity,
+            terms=tuple(whole),
+            ratio=RatioKind(address.ratio),
+            offset=exact(address.offset) * size,
+            map=address.map,
+            four_quadrant=address.transform == "four_quadrant_pf",
+            atomic=address.atomic,
+            optional=address.optional,
+        )
+
+    def _term(self, entry: TermEntry, size: Fraction, section: Section, path: _Path) -> Term | None:
+        register = self._register(entry, section, path)
+        factor = self._register(entry.factor, section, path) if entry.factor else None
+        sign = self._sign(entry.sign, section, path) if isinstance(entry.sign, SignEntry) else None
+        lost = entry.factor is not None and factor is None
+        if register is None or lost or (isinstance(entry.sign, SignEntry) and sign is None):
+            return None
+        given = section.sentinels.get(entry.type, []) if entry.sentinels is None else entry.sentinels
+        if entry.scale == 0:
+            self._say("a scale of 0 loses the value", (*path, "scale"))
+            return None
+        return Term(
+            register=register,
+            scale=exact(entry.scale) * size,
+            sentinels=frozenset(as_typed(raw, entry.type) for raw in given),
+            faults=frozenset(as_typed(raw, entry.type) for raw in entry.faults),
+            factor=factor,
+            factor_kind=FactorKind(entry.factor.means) if entry.factor else FactorKind.MULTIPLY,
+            sign=sign,
+            magnitude=entry.sign == "magnitude",
+            negate=entry.subtract,
+        )
+
+    def _sign(self, entry: SignEntry, section: Section, path: _Path) -> Sign | None:
+        register = self._register(entry, section, path)
+        return Sign(register, entry.negative) if register else None
+
+    def _register(self, entry: RegisterEntry, section: Section, path: _Path) -> Register | None:
+        numbers = entry.at if isinstance(entry.at, list) else range(entry.at, entry.at + entry.size)
+        places = tuple(number - section.base for number in numbers)
+        fc = entry.fc or section.fc
+        if not all(0 <= place <= 0xFFFF for place in places):
+            self._say(
+                f"0x{max(places) & 0xFFFFFFFF:04X} is no Modbus address"
+                if min(places) >= 0
+                else "the address lies below the base",
+                (*path, "at"),
+                f"addresses run from {section.base} to {section.base + 0xFFFF}",
+            )
+            return None
+        if (fc in (1, 2)) is not (entry.type is NumberType.BOOL) and fc in (1, 2):
+            self._say(f"function code {fc} reads bits, not {entry.type.value}", (*path, "type"), "use type: bool")
+            return None
+        bits = (entry.bits[0], entry.bits[1] - entry.bits[0] + 1) if entry.bits else None
+        return Register(fc, places, entry.type, entry.order or section.order, bits)
+
+    def _ratio(self, source: Any, section: Section, name: str) -> RatioSource:
+        if source == "configured":
+            return None
+        if isinstance(source, RatioEntry):
+            register = self._register(source, section, (self._profile.protocol, "ratios", name))
+            return RatioRegister(register, exact(source.scale), source.refresh_s) if register else None
+        return exact(source)
+
+    def _conditions(self, variant: Variant | None, section: Section) -> tuple[Condition, ...]:
+        if variant is None:
+            return ()
+        conditions: list[Condition] = []
+        for index, raw in enumerate(variant.when):
+            path: _Path = ("variants", variant.name, "when", index)
+            rule = self._checked(Rule, raw, path)
+            if rule is None:
+                continue
+            register = self._register(RegisterEntry.model_validate(rule.register_keys), section, path)
+            if register is not None:
+                conditions.append(Condition(register, rule.equals, rule.starts_with, rule.between))
+        return tuple(conditions)
+
+    def _check_atomic(self, points: Sequence[CompiledPoint | None], limits: Limits, path: _Path) -> None:
+        groups: dict[str, list[CompiledPoint]] = {}
+        for point in points:
+            if point is not None and point.atomic:
+                groups.setdefault(point.atomic, []).append(point)
+        for name, group in groups.items():
+            registers = [register for point in group for register in point.registers]
+            first = min(register.address for register in registers)
+            words = max(sum(register.runs[-1]) for register in registers) - first
+            if len({register.fc for register in registers}) > 1 or words > limits.max_words:
+                self._say(
+                    f"group {name!r} cannot be read in one request of {limits.max_words} words",
+                    (*path, group[0].name, "atomic"),
+                    "use fewer points or one function code",
+                )
+
+    def _checked(self, model: type[_Entry], data: Mapping[str, Any], path: _Path) -> _Entry | None:
+        known = TermEntry.model_fields if model is PointAddress else ()
+        entry, mistakes = validated(model, data, known=known, transparent=("term",))
+        for mistake in mistakes:
+            self._say(mistake.what, (*path, *mistake.path), mistake.hint)
+        return entry
+
+    def _say(self, what: str, path: _Path, hint: str = "") -> None:
+        mistake = self._profile.mistake(what, *path, hint=hint)
+        if str(mistake) not in map(str, self.mistakes):
+            self.mistakes.append(mistake)
+
+
+def exact(number: float) -> Fraction:
+    """The decimal number as it was written, not the nearest binary one."""
+    return Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
+
+
+def as_typed(raw: int, kind: NumberType) -> int:
+    """A raw value given as a bit pattern, as the type reads it (0xFFFF of an int16 is −1)."""
+    return raw - (1 << kind.bits) if kind.is_signed and raw >= 1 << (kind.bits - 1) else raw
+
+
+def _nested(address: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of a point, those of its only number put under `term`; a `sum` has its own."""
+    own = {key: value for key, value in address.items() if key in TermEntry.model_fields}
+    rest = {key: value for key, value in address.items() if key not in TermEntry.model_fields}
+    return {**rest, "term": own} if own or "sum" not in rest else rest

@@ -1,0 +1,267 @@
+"""The Modbus driver: shared plans, answers per device, and what is learned of each device on the way.
+
+Plans are the same for all devices of a profile. Where devices differ — a variant recognised by its registers,
+registers a device lacks, ratios it holds itself — `request` finds that out and the answer carries it, so that
+`decode` stays pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from address_space.model.clock import NS, Clock
+from address_space.model.ids import UnitHandle
+from address_space.model.quality import Reason
+from drivers.api import Device, Reading, ReadPlan, Request, WriteOutcome, WriteRequest
+from drivers.errors import ChannelDown, DeviceRefused, DriverError, ProfileError
+from drivers.modbus.absence import Split
+from drivers.modbus.answers import Answer, Key, Plan, assemble, build_plan
+from drivers.modbus.decode import decode_registers
+from drivers.modbus.encode import encode_raw
+from drivers.modbus.layout import CompiledProfile, Condition, Make, RatioRegister, RatioSource, Register
+from drivers.modbus.options import Options
+from drivers.modbus.plan import Read
+from drivers.modbus.refusals import ILLEGAL_DATA_ADDRESS
+from drivers.modbus.wire import Wire
+
+REMEMBER_S = 86_400.0
+"""How long a device's variant and the registers it lacks are believed without asking again."""
+MAX_PLANS = 1024
+"""Sets of offsets of one profile whose plans are kept."""
+ACKNOWLEDGED = 5
+"""Exception 5: accepted and still being worked on."""
+MAX_RATIO = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a write names: function code 5, 6, 15 or 16, wire address, and the register a number is written as."""
+
+    fc: int
+    address: int
+    register: Register | None = None
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was learned of one device."""
+
+    make: int = 0
+    make_until_ns: int = 0
+    splits: dict[Read, Split] = field(default_factory=dict)
+    ratios: dict[str, tuple[Fraction, int]] = field(default_factory=dict)
+
+
+class ModbusDriver:
+    """One channel; `drivers.api.Driver`."""
+
+    def __init__(self, channel: str, options: Options, clock: Clock) -> None:
+        self._wire = Wire(channel, options, clock)
+        self._options = options
+        self._clock = clock
+        self._known: dict[UnitHandle, tuple[CompiledProfile, _Known]] = {}
+
+    async def open(self) -> None:
+        """Connect; raises ChannelDown."""
+        await self._wire.open()
+
+    async def close(self) -> None:
+        """Release the line."""
+        self._wire.close()
+
+    @property
+    def connected(self) -> bool:
+        """Whether requests can be sent now."""
+        return self._wire.connected
+
+    def plan(self, device: Device, offsets: Sequence[int]) -> Plan:
+        """Requests for these variables, the same object for all devices of a profile."""
+        profile: CompiledProfile = device.profile
+        key = tuple(offsets)
+        found: Plan | None = profile.plans.get(key)
+        if found is None:
+            if len(profile.plans) >= MAX_PLANS:
+                profile.plans.clear()
+            found = profile.plans[key] = build_plan(profile, key)
+        return found
+
+    async def request(self, device: Device, request: Request) -> Answer:
+        """One block, in as many exchanges as the device needs. Raises DriverError."""
+        profile: CompiledProfile = device.profile
+        known = self._knowledge(device, profile)
+        started_ns = self._clock.monotonic_ns()
+        key: Key = request.key
+        number = await self._identify(device, profile, known)
+        make = profile.makes[number]
+        ct = await self._ratio(device, make, known, "ct", make.ct)
+        pt = await self._ratio(device, make, known, "pt", make.pt)
+        read = key.reads[number]
+        if read is None:
+            return Answer(number, b"", ct=ct, pt=pt)
+        split = known.splits.get(read)
+        if split is not None and not split.pending and self._clock.monotonic_ns() >= split.expires_ns:
+            del known.splits[read]
+            split = None
+        if split is None:
+            try:
+                words = await self._wire.read(_unit(device), read, gap_s=make.gap_s)
+            except DeviceRefused as error:
+                if error.code != ILLEGAL_DATA_ADDRESS or not key.spans[number]:
+                    raise
+                expires_ns = self._clock.monotonic_ns() + round(REMEMBER_S * NS)
+                split = known.splits[read] = Split.refused(read, key.spans[number], expires_ns)
+                self._known[device.unit] = (profile, known)
+            else:
+                return Answer(number, _packed(words), ct=ct, pt=pt)
+        return await self._read_split(device, make, read, split, Answer(number, b"", ct=ct, pt=pt), started_ns)
+
+    def decode(self, device: Device, plan: ReadPlan, answers: Mapping[Request, Any]) -> Reading:
+        """Values of what was answered; the others carry the reason why there is none."""
+        return assemble(device, plan, answers)
+
+    async def write(self, device: Device, request: WriteRequest) -> WriteOutcome:
+        """Write once. A refusal is `acknowledged=False`, silence None; raises only where nothing was sent."""
+        target: Target = request.key
+        words = _words_to_write(target, request.value)
+        gap_s = device.profile.makes[0].gap_s
+        try:
+            await self._wire.write(_unit(device), target.fc, target.address, words, gap_s=gap_s)
+        except DeviceRefused as error:
+            unsure = error.reason is Reason.TIMEOUT or error.code == ACKNOWLEDGED
+            return WriteOutcome(acknowledged=None if unsure else False, detail=str(error))
+        except ChannelDown:
+            raise
+        except DriverError as error:
+            return WriteOutcome(acknowledged=None, detail=str(error))
+        return WriteOutcome(acknowledged=True)
+
+    async def probe(self, device: Device) -> str:
+        """The variant it turned out to be, and its first point."""
+        profile: CompiledProfile = device.profile
+        offset = next(index for index, point in enumerate(profile.points) if point is not None)
+        plan = self.plan(device, (offset,))
+        answers = {request: await self.request(device, request) for request in plan.requests}
+        reading = self.decode(device, plan, answers)
+        name = profile.makes[self._knowledge(device, profile).make].name
+        quantity = profile.quantities[offset]
+        unit = quantity.unit.base if quantity.unit else ""
+        status = int(reading.status[0])
+        shown = f"{float(reading.values[0]):g} {unit}" if not status else f"no value (0x{status:08X})"
+        return f"{profile.name}{f' variant {name}' if name else ''}: {quantity.path} = {shown}".strip()
+
+    def _knowledge(self, device: Device, profile: CompiledProfile) -> _Known:
+        """What is known of a device; kept only where there is something to learn."""
+        found = self._known.get(device.unit)
+        if found is not None and found[0] is profile:
+            return found[1]
+        known = _Known()
+        if len(profile.makes) > 1 or any(isinstance(ratio, RatioRegister) for ratio in _ratio_sources(profile)):
+            self._known[device.unit] = (profile, known)
+        return known
+
+    async def _identify(self, device: Device, profile: CompiledProfile, known: _Known) -> int:
+        if len(profile.makes) == 1 or self._clock.monotonic_ns() < known.make_until_ns:
+            return known.make
+        known.make = 0
+        for number, make in enumerate(profile.makes[1:], start=1):
+            if await self._fulfils(device, make.conditions, make):
+                known.make = number
+                break
+        known.make_until_ns = self._clock.monotonic_ns() + round(REMEMBER_S * NS)
+        return known.make
+
+    async def _fulfils(self, device: Device, conditions: Sequence[Condition], make: Make) -> bool:
+        for condition in conditions:
+            try:
+                value = await self._read_register(device, condition.register, make)
+            except DeviceRefused as error:
+                if error.code != ILLEGAL_DATA_ADDRESS:
+                    raise
+                return False
+            if not condition.holds(value):
+                return False
+        return True
+
+    async def _ratio(
+        self, device: Device, make: Make, known: _Known, name: str, source: RatioSource
+    ) -> Fraction | None:
+        if not isinstance(source, RatioRegister):
+            return None
+        ratio, until_ns = known.ratios.get(name, (Fraction(1), 0))
+        if self._clock.monotonic_ns() < until_ns:
+            return ratio
+        raw = await self._read_register(device, source.register, make)
+        if raw is None or isinstance(raw, str) or not 0 < raw < MAX_RATIO:
+            raise DeviceRefused(
+                f"the device holds an impossible {name.upper()} ratio ({raw})",
+                code=0,
+                where=f"{device.name}, {source.register}",
+                hint="set the ratio in the device, or state it in the profile",
+            )
+        ratio = Fraction(raw) * source.scale
+        known.ratios[name] = (ratio, self._clock.monotonic_ns() + round(source.refresh_s * NS))
+        return ratio
+
+    async def _read_register(self, device: Device, register: Register, make: Make) -> int | float | str | None:
+        words: dict[int, int] = {}
+        for first, count in register.runs:
+            found = await self._wire.read(_unit(device), Read(register.fc, first, count), gap_s=make.gap_s)
+            words.update(zip(range(first, first + count), found, strict=True))
+        return decode_registers(register, words)
+
+    async def _read_split(
+        self, device: Device, make: Make, read: Read, split: Split, answer: Answer, started_ns: int
+    ) -> Answer:
+        """The parts of a block that the device has; learning goes on as long as the channel's patience lasts."""
+        data = bytearray(2 * read.words)
+        unit = _unit(device)
+        for part in split.reads(make.limits.max_words):
+            _place(data, read, part, await self._wire.read(unit, part, gap_s=make.gap_s))
+        patience_ns = round(self._options.timeout_ms / 1000 * NS)
+        while (group := split.next_group()) is not None and self._clock.monotonic_ns() - started_ns < patience_ns:
+            try:
+                _place(data, read, group, await self._wire.read(unit, group, gap_s=make.gap_s))
+            except DeviceRefused as error:
+                if error.code != ILLEGAL_DATA_ADDRESS:
+                    raise
+                split.refuse()
+            else:
+                split.accept()
+        unread = tuple(span for pending in split.pending for span in pending)
+        return Answer(answer.make, bytes(data), tuple(split.absent), unread, answer.ct, answer.pt)
+
+
+def _ratio_sources(profile: CompiledProfile) -> tuple[RatioSource, ...]:
+    return tuple(source for make in profile.makes for source in (make.ct, make.pt))
+
+
+def _packed(words: Sequence[int]) -> bytes:
+    return np.array(words, ">u2").tobytes()
+
+
+def _place(data: bytearray, read: Read, part: Read, words: Sequence[int]) -> None:
+    at = 2 * (part.address - read.address)
+    data[at : at + 2 * part.words] = _packed(words)
+
+
+def _unit(device: Device) -> int:
+    return int(device.address)
+
+
+def _words_to_write(target: Target, value: float | str | Sequence[int]) -> tuple[int, ...]:
+    if not isinstance(value, int | float | str):
+        return tuple(value)
+    register = target.register
+    if register is None:
+        raise ProfileError(
+            "a number can only be written where the profile says as what", where=f"0x{target.address:04X}"
+        )
+    try:
+        return tuple(cell.word for cell in encode_raw(register, value))
+    except (OverflowError, ValueError, TypeError) as error:
+        raise ProfileError(f"{value} cannot be written: {error}", where=str(register)) from error

@@ -1,0 +1,56 @@
+"""What the Modbus folder registers under the entry-point group `joulehub.drivers`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from address_space.model.clock import Clock, SystemClock
+from address_space.model.state import Protocol
+from drivers.api import Line
+from drivers.modbus.compile import compile_profile
+from drivers.modbus.driver import ModbusDriver
+from drivers.modbus.layout import CompiledProfile
+from drivers.modbus.options import Options
+from drivers.modbus.wire import LEAST_QUIET_S
+
+
+@dataclass(frozen=True, slots=True)
+class ModbusPlugin:
+    """`drivers.api.DriverPlugin`."""
+
+    clock: Clock = field(default_factory=SystemClock)
+
+    @property
+    def name(self) -> str:
+        """Name in `plant.yaml`."""
+        return "modbus"
+
+    @property
+    def options(self) -> type[Options]:
+        """Options of a channel."""
+        return Options
+
+    def compile(self, profile: Any) -> CompiledProfile:
+        """Compile a profile; raises ProfileError."""
+        return compile_profile(profile)
+
+    def check_address(self, address: str) -> str:
+        """Empty for 1 to 247, and for 0 and 255, which meters with their own Ethernet port use."""
+        if address.isdecimal() and address.isascii() and (int(address) <= 247 or int(address) == 255):
+            return ""
+        return f"{address!r} is no Modbus unit address: use 1 to 247 (0 or 255 for some meters with Ethernet)"
+
+    def protocol(self, options: Options) -> Protocol:
+        """What clients are told."""
+        return Protocol.MODBUS_RTU if options.framer == "rtu" else Protocol.MODBUS_TCP
+
+    def line(self, options: Options) -> Line:
+        """Timing of the channel; frames without transaction numbers need silence after a missing answer."""
+        timeout_s = options.timeout_ms / 1000
+        quiet_s = max(timeout_s / 2, LEAST_QUIET_S) if options.framer == "rtu" else 0.0
+        return Line(options.gap_ms / 1000, timeout_s, quiet_s)
+
+    def create(self, channel: str, options: Options) -> ModbusDriver:
+        """A driver for one channel."""
+        return ModbusDriver(channel, options, self.clock)

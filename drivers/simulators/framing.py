@@ -1,0 +1,107 @@
+"""Modbus frames as a device sees them: requests out of a byte stream, answers into bytes. Pure.
+
+Sources: MODBUS Messaging on TCP/IP Implementation Guide V1.0b 3.1 (MBAP), MODBUS over Serial Line V1.02 2.5.1 (RTU).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from struct import Struct
+from typing import Final
+
+MAX_PDU = 253
+_MBAP: Final = Struct(">HHHB")
+_MAX_RTU = 256
+_FIXED_REQUESTS: Final = {1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8, 7: 4, 8: 8, 11: 4, 12: 4, 17: 4, 22: 10}
+_COUNTED_REQUESTS: Final = {15: 6, 16: 6, 23: 10}
+"""Function → place of the byte count; that many bytes and the checksum follow it."""
+
+
+class Framing(Enum):
+    """How frames are delimited on a connection."""
+
+    TCP = "tcp"
+    RTU = "rtu"
+    """Serial frames with checksum through a TCP connection, as transparent gateways send them."""
+
+
+class BrokenStream(ValueError):
+    """The bytes cannot be Modbus TCP; a device closes such a connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One request or answer. `transaction` is 0 in RTU."""
+
+    transaction: int
+    unit: int
+    pdu: bytes
+
+
+def take_tcp(buffer: bytes) -> tuple[list[Frame], bytes]:
+    """Complete frames at the head of the stream, and the rest of it. Raises BrokenStream."""
+    frames = []
+    at = 0
+    while len(buffer) - at >= 8:
+        transaction, protocol, length, unit = _MBAP.unpack_from(buffer, at)
+        if protocol != 0 or not 2 <= length <= MAX_PDU + 1:
+            raise BrokenStream(f"no Modbus TCP header: protocol {protocol}, length {length}")
+        end = at + 6 + length
+        if len(buffer) < end:
+            break
+        frames.append(Frame(transaction, unit, buffer[at + 7 : end]))
+        at = end
+    return frames, buffer[at:]
+
+
+def take_rtu(buffer: bytes) -> tuple[list[Frame], bytes]:
+    """Complete requests in the stream, and what may still become one; noise between them is skipped."""
+    frames = []
+    at = begin = 0
+    while at < len(buffer):
+        end = _rtu_end(buffer, at)
+        if at + 4 <= end <= len(buffer) and crc16(buffer[at:end]) == 0:
+            frames.append(Frame(0, buffer[at], buffer[at + 1 : end - 2]))
+            at = begin = end
+        else:
+            at += 1
+    return frames, buffer[max(begin, len(buffer) - _MAX_RTU) :]
+
+
+def join(framing: Framing, frame: Frame) -> bytes:
+    """The frame as it goes over the connection."""
+    if framing is Framing.TCP:
+        return _MBAP.pack(frame.transaction, 0, len(frame.pdu) + 1, frame.unit) + frame.pdu
+    body = bytes((frame.unit,)) + frame.pdu
+    return body + crc16(body).to_bytes(2, "little")
+
+
+def crc16(data: bytes) -> int:
+    """CRC-16/MODBUS; over a frame with its checksum it is 0."""
+    crc = 0xFFFF
+    for byte in data:
+        crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
+    return crc
+
+
+def _rtu_end(buffer: bytes, at: int) -> int:
+    if len(buffer) - at < 2:
+        return at
+    function = buffer[at + 1]
+    fixed = _FIXED_REQUESTS.get(function)
+    if fixed is not None:
+        return at + fixed
+    count_at = _COUNTED_REQUESTS.get(function)
+    if count_at is None:
+        return min(len(buffer), at + _MAX_RTU)
+    return at + count_at + 1 + buffer[at + count_at] + 2 if len(buffer) > at + count_at else at
+
+
+def _crc_row(value: int) -> int:
+    for _ in range(8):
+        value = (value >> 1) ^ 0xA001 if value & 1 else value >> 1
+    return value
+
+
+_CRC_TABLE: Final = tuple(_crc_row(value) for value in range(256))

@@ -1,0 +1,175 @@
+"""Files of the embedded store: one SQLite file a month, named by it, and how each is opened.
+
+`hist-YYYYMM.db` holds per UTC day a table `e_YYYYMMDD` (energy) or `i_YYYYMMDD` (inst), and the packed days of the
+month in `cold_e` and `cold_i`.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from historian.errors import DamagedHistory, HistoryError, StoreBusy, StoreFailed, StoreFull
+from historian.schema import Measurement
+
+DAY_MS = 86_400_000
+PREFIX = {Measurement.ENERGY: "e", Measurement.INST: "i"}
+"""Letter of the tables of each measurement that has rows of readings."""
+
+Month = str
+"""YYYYMM."""
+Table = tuple[Measurement, int]
+"""A hot day: its measurement, and the day as days since 1970."""
+
+_NOT_WRITABLE = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_PERM,
+    }
+)
+_EPOCH = date(1970, 1, 1).toordinal()
+FIRST_DAY = date(1970, 1, 1).toordinal() - _EPOCH
+LAST_DAY = date(9999, 12, 31).toordinal() - _EPOCH
+_FILE = re.compile(r"hist-(\d{6})\.db")
+_HOT = re.compile(r"([ei])_(\d{4})(\d\d)(\d\d)")
+_MEASUREMENT = {prefix: measurement for measurement, prefix in PREFIX.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """How the embedded store behaves.
+
+    hot_days         days (today counted) that stay unpacked
+    keep_days        at least so many days are kept, per measurement; 0 keeps for ever
+    readers          threads that read
+    cache_mb         page cache of the writing connection
+    max_file_mb      ceiling of one month's file, 0 is none; beyond it writing fails as on a full disk
+    """
+
+    hot_days: int = 7
+    keep_days_energy: int = 0
+    keep_days_inst: int = 400
+    readers: int = 2
+    cache_mb: int = 64
+    max_file_mb: int = 0
+
+    def keep_days(self, measurement: Measurement) -> int:
+        """How many days of a measurement are kept, 0 for ever."""
+        return self.keep_days_energy if measurement is Measurement.ENERGY else self.keep_days_inst
+
+
+def day_of(time_ms: int) -> int:
+    """Days since 1970 of a time."""
+    return time_ms // DAY_MS
+
+
+def date_of(day: int) -> date:
+    """Calendar date of a day, held within what a calendar knows."""
+    return date.fromordinal(min(max(day, FIRST_DAY), LAST_DAY) + _EPOCH)
+
+
+def month_of(day: int) -> Month:
+    """Month of a day."""
+    return date_of(day).strftime("%Y%m")
+
+
+def first_day(month: Month) -> int:
+    """First day of a month, as days since 1970."""
+    return date(int(month[:4]), int(month[4:]), 1).toordinal() - _EPOCH
+
+
+def hot_table(measurement: Measurement, day: int) -> str:
+    """Name of the table of a hot day."""
+    return f"{PREFIX[measurement]}_{date_of(day):%Y%m%d}"
+
+
+def cold_table(measurement: Measurement) -> str:
+    """Name of the table of packed days."""
+    return f"cold_{PREFIX[measurement]}"
+
+
+def cold_key(series: int, day: int) -> int:
+    """Row of a packed day: days of one unit lie side by side."""
+    return series * 32 + date_of(day).day
+
+
+def file_path(folder: Path, month: Month) -> Path:
+    """The file of a month."""
+    return folder / f"hist-{month}.db"
+
+
+def months(folder: Path) -> list[Month]:
+    """Months that have a file, ascending."""
+    found = (_FILE.fullmatch(path.name) for path in folder.iterdir())
+    return sorted(match[1] for match in found if match)
+
+
+def hot_tables(connection: sqlite3.Connection) -> set[Table]:
+    """The hot days of a month's file."""
+    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    found = (_HOT.fullmatch(name) for (name,) in names)
+    return {
+        (_MEASUREMENT[match[1]], date(int(match[2]), int(match[3]), int(match[4])).toordinal() - _EPOCH)
+        for match in found
+        if match
+    }
+
+
+def connect(path: Path, *, cache_mb: int, synchronous: str = "NORMAL") -> sqlite3.Connection:
+    """A writing connection in autocommit mode; the file is made where there is none."""
+    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, cached_statements=128)
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute(f"PRAGMA cache_size = {-1024 * cache_mb}")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection, for one thread at a time."""
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, timeout=5.0, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA cache_size = -8192")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn SQLite's errors into the historian's."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, where) from error
+
+
+def translate(error: sqlite3.Error, where: str) -> HistoryError:
+    """The historian's error for one of SQLite's."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _NOT_WRITABLE:
+        what = f"history cannot be written ({error})"
+        return StoreFull(what, where=where, hint="free space on the disk or raise the file's ceiling")
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        what = f"history is held by someone else ({error})"
+        return StoreBusy(what, where=where, hint="end the other process that writes to this folder")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        what = f"the history file is damaged ({error})"
+        return DamagedHistory(what, where=where, hint="its readings are skipped; restore the file from a backup")
+    return StoreFailed(f"history could not be stored or read ({error})", where=where)

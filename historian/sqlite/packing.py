@@ -1,0 +1,253 @@
+"""Old days from rows into packed blobs, and what is older than is kept, away. Runs on the writer's thread, in steps.
+
+Rows stay in the hot table until every unit of the day is packed, and the table is dropped in one transaction; a row in
+both places is the same reading, and the hot one wins. A day that is written to while it is packed stays hot until the
+next time.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from historian.errors import DamagedHistory, HistoryError
+from historian.schema import Measurement
+from historian.sqlite import block, rowstatus
+from historian.sqlite.block import DayBlock
+from historian.sqlite.files import (
+    PREFIX,
+    Month,
+    Table,
+    cold_key,
+    cold_table,
+    file_path,
+    first_day,
+    hot_table,
+    month_of,
+    months,
+    translated,
+)
+from historian.sqlite.writer import MonthFile, Writer
+
+ROWS_A_STEP = 20_000
+PAGES_A_STEP = 2_000
+LAST_ENTRY = struct.Struct("<HqdI")
+"""Newest value of a column: column, ms, value in base units, status."""
+_NEXT_MONTH = 32
+
+_log = logging.getLogger(__name__)
+
+
+def maintain(writer: Writer, today: int) -> Iterator[None]:
+    """Drop what is older than is kept, pack what is old, give room back. Each step is short; errors are logged."""
+    for month in months(writer.folder):
+        try:
+            with translated(str(file_path(writer.folder, month))):
+                yield from _retain(writer, month, today)
+                if file_path(writer.folder, month).exists():
+                    yield from _pack_month(writer, month, today)
+        except HistoryError as error:
+            _log.error("history upkeep failed file=%s error=%s", file_path(writer.folder, month), error)
+            writer.forget(month)
+
+
+def rows_to_block(rows: Sequence[tuple[object, ...]]) -> DayBlock:
+    """Rows of a hot table (p, ts, s, c0, c1, …) as a matrix over all its columns."""
+    fields = list(zip(*rows, strict=True))
+    time_ms = np.array(fields[1], np.int64)
+    values = np.array(fields[3:], np.float64).reshape(len(fields) - 3, len(rows)).T
+    status = np.zeros(values.shape, np.uint32)
+    present = ~np.isnan(values)
+    known: dict[object, tuple[NDArray[np.uint32], NDArray[np.bool_]]] = {}
+    for row, blob in enumerate(fields[2]):
+        if not isinstance(blob, bytes):
+            continue
+        if blob not in known:
+            known[blob] = _spread(blob, values.shape[1])
+        codes, listed = known[blob]
+        status[row] = codes
+        present[row] |= listed
+    return DayBlock(time_ms, tuple(range(values.shape[1])), values, status, present)
+
+
+def merge(old: DayBlock, new: DayBlock) -> DayBlock:
+    """Both days in one; where both have a reading, the new one."""
+    columns = tuple(sorted({*old.columns, *new.columns}))
+    time_ms = np.union1d(old.time_ms, new.time_ms)
+    shape = (len(time_ms), len(columns))
+    values, status, present = np.full(shape, np.nan), np.zeros(shape, np.uint32), np.zeros(shape, np.bool_)
+    for part in (old, new):
+        rows = np.searchsorted(time_ms, part.time_ms)
+        for index, column in enumerate(part.columns):
+            taken = part.present[:, index]
+            place = columns.index(column)
+            values[rows[taken], place] = part.values[taken, index]
+            status[rows[taken], place] = part.status[taken, index]
+            present[rows[taken], place] = True
+    return DayBlock(time_ms, columns, values, status, present)
+
+
+def _spread(blob: bytes, columns: int) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+    status, listed = np.zeros(columns, np.uint32), np.zeros(columns, np.bool_)
+    for code, mask in rowstatus.decode(blob):
+        for column in range(columns):
+            if mask >> column & 1:
+                status[column] = code
+                listed[column] = True
+    return status, listed
+
+
+def _retain(writer: Writer, month: Month, today: int) -> Iterator[None]:
+    """Hot days go one by one; packed days go when the whole month has passed."""
+    oldest = {measurement: _oldest_kept(writer, measurement, today) for measurement in PREFIX}
+    month_end = first_day(month_of(first_day(month) + _NEXT_MONTH))
+    if all(month_end <= day for day in oldest.values()):
+        writer.forget(month)
+        path = file_path(writer.folder, month)
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        _log.info("history month dropped file=%s", path)
+        yield
+        return
+    if first_day(month) >= max(oldest.values()):
+        return
+    file = writer.month(month)
+    for measurement, day in sorted(file.widths, key=lambda table: table[1]):
+        if day < oldest[measurement]:
+            _drop(writer, file, (measurement, day))
+            yield
+    for measurement, day in oldest.items():
+        if month_end <= day:
+            with file.transaction() as connection:
+                connection.execute(f"DELETE FROM {cold_table(measurement)}")  # noqa: S608 - name from an enumeration
+            yield
+
+
+def _oldest_kept(writer: Writer, measurement: Measurement, today: int) -> int:
+    keep = writer.options.keep_days(measurement)
+    return today - keep if keep else 0
+
+
+def _pack_month(writer: Writer, month: Month, today: int) -> Iterator[None]:
+    if first_day(month) > today - writer.options.hot_days:
+        return
+    file = writer.month(month)
+    due = [table for table in file.widths if table[1] <= today - writer.options.hot_days]
+    for table in sorted(due, key=lambda table: table[1]):
+        yield from _pack_day(writer, month, table)
+    file = writer.month(month)
+    if not file.widths:
+        while file.connection.execute("PRAGMA freelist_count").fetchone()[0]:
+            file.connection.execute(f"PRAGMA incremental_vacuum({PAGES_A_STEP})").fetchall()
+            yield
+            file = writer.month(month)
+
+
+def _pack_day(writer: Writer, month: Month, table: Table) -> Iterator[None]:
+    before = writer.changes.get(table, 0)
+    after = -1
+    while True:
+        file = writer.month(month)
+        rows = _next_units(file.connection, table, after)
+        if not rows:
+            break
+        _pack_units(writer, file, table, rows)
+        after = rows[-1][0]
+        yield
+    if writer.changes.get(table, 0) == before:
+        _drop(writer, writer.month(month), table)
+    yield
+
+
+def _next_units(connection: sqlite3.Connection, table: Table, after: int) -> list[tuple[int, ...]]:
+    """All rows of the units behind `after`, as many whole units as a step takes and at least one."""
+    name = hot_table(*table)
+    query = f"SELECT * FROM {name} WHERE p > ? ORDER BY p, ts LIMIT ?"  # noqa: S608 - name from a date
+    rows = connection.execute(query, (after, ROWS_A_STEP)).fetchall()
+    if len(rows) < ROWS_A_STEP:
+        return rows
+    last = rows[-1][0]
+    if rows[0][0] == last:
+        return connection.execute(f"SELECT * FROM {name} WHERE p = ? ORDER BY ts", (last,)).fetchall()  # noqa: S608
+    while rows[-1][0] == last:
+        rows.pop()
+    return rows
+
+
+def _pack_units(writer: Writer, file: MonthFile, table: Table, rows: list[tuple[int, ...]]) -> None:
+    measurement, day = table
+    whole = rows_to_block(rows)
+    series = np.array([row[0] for row in rows], np.int64)
+    firsts = np.flatnonzero(np.diff(series, prepend=-1))
+    newest: list[tuple[int, DayBlock]] = []
+    packed: list[tuple[int, int, bytes]] = []
+    for first, end in zip(firsts.tolist(), [*firsts.tolist()[1:], len(rows)], strict=True):
+        number = int(series[first])
+        part = DayBlock(
+            whole.time_ms[first:end],
+            whole.columns,
+            whole.values[first:end],
+            whole.status[first:end],
+            whole.present[first:end],
+        )
+        newest.append((number, part))
+        old = _packed_before(file, table, number)
+        data = block.pack(merge(old, part) if old is not None else part)
+        packed.append((cold_key(number, day), zlib.crc32(data), data))
+    with file.transaction() as connection:
+        name = cold_table(measurement)
+        connection.executemany(f"INSERT OR REPLACE INTO {name}(key, crc, d) VALUES (?, ?, ?)", packed)  # noqa: S608
+    _note_newest(writer.catalogue.connection, measurement, newest)
+
+
+def _packed_before(file: MonthFile, table: Table, series: int) -> DayBlock | None:
+    query = f"SELECT crc, d FROM {cold_table(table[0])} WHERE key = ?"  # noqa: S608 - name from an enumeration
+    found = file.connection.execute(query, (cold_key(series, table[1]),)).fetchone()
+    if found is None:
+        return None
+    try:
+        return block.unpack(block.checked(found[1], found[0]))
+    except DamagedHistory as error:
+        _log.error("damaged packed day replaced file=%s series=%d error=%s", file.path, series, error)
+        return None
+
+
+def _note_newest(
+    connection: sqlite3.Connection, measurement: Measurement, parts: Sequence[tuple[int, DayBlock]]
+) -> None:
+    """Keep the newest value of each column where `latest` finds it without opening packed days."""
+    entries: list[tuple[int, str, bytes]] = []
+    for series, part in parts:
+        query = "SELECT d FROM last WHERE p = ? AND m = ?"
+        found = connection.execute(query, (series, measurement.value)).fetchone()
+        newest = {entry[0]: entry for entry in LAST_ENTRY.iter_unpack(found[0])} if found else {}
+        has_value = ~np.isnan(part.values)
+        rows = len(part.time_ms) - 1 - np.argmax(has_value[::-1], axis=0)
+        for column in np.flatnonzero(has_value.any(axis=0)).tolist():
+            row = int(rows[column])
+            time_ms = int(part.time_ms[row])
+            if column not in newest or newest[column][1] <= time_ms:
+                value, status = float(part.values[row, column]), int(part.status[row, column])
+                newest[column] = (column, time_ms, value, status)
+        data = b"".join(LAST_ENTRY.pack(*entry) for _, entry in sorted(newest.items()))
+        entries.append((series, measurement.value, data))
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.executemany("INSERT OR REPLACE INTO last(p, m, d) VALUES (?, ?, ?)", entries)
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _drop(writer: Writer, file: MonthFile, table: Table) -> None:
+    file.connection.execute(f"DROP TABLE IF EXISTS {hot_table(*table)}")
+    file.widths.pop(table, None)
+    writer.changes.pop(table, None)

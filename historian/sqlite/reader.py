@@ -1,0 +1,333 @@
+"""The reading side of the embedded store: one `Reader` a thread, with its own read-only connections.
+
+A read goes month by month in the direction asked for and sees each month as of one instant, so that a day that is
+being packed is never seen twice or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from address_space.model.ids import NodeUid
+from address_space.model.quantity import Quantity
+from historian.api import Series
+from historian.errors import DamagedHistory
+from historian.schema import Measurement, field_of, measurement_of
+from historian.sqlite import block, rowstatus
+from historian.sqlite.block import PackedColumn
+from historian.sqlite.catalogue import FILE
+from historian.sqlite.files import (
+    DAY_MS,
+    Month,
+    cold_table,
+    connect_reader,
+    day_of,
+    file_path,
+    first_day,
+    hot_table,
+    hot_tables,
+    month_of,
+    months,
+    translated,
+)
+
+Damage = Callable[[str, str], None]
+"""Told where something is damaged and what is wrong with it; called from the reader's thread."""
+
+_OPEN_MONTHS = 16
+
+
+class Column(NamedTuple):
+    """Where a store keeps one variable."""
+
+    measurement: Measurement
+    series: int
+    column: int
+
+
+class Span(NamedTuple):
+    """What is asked for: [start_ms, end_ms), and how many values of it at most, from which end."""
+
+    start_ms: int
+    end_ms: int
+    missing: int
+    newest_first: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """One column of part of a month: ascending, distinct times; base units."""
+
+    time_ms: NDArray[np.int64]
+    values: NDArray[np.float64]
+    status: NDArray[np.uint32]
+
+    def within(self, span: Span) -> Piece:
+        """What lies in the span."""
+        first, last = np.searchsorted(self.time_ms, (span.start_ms, span.end_ms)).tolist()
+        return Piece(self.time_ms[first:last], self.values[first:last], self.status[first:last])
+
+
+class Reader:
+    """Reads for one thread. Damage is told to `damage` and skipped; everything else is raised as HistoryError."""
+
+    def __init__(self, folder: Path, damage: Damage) -> None:
+        self.folder = folder
+        self._damage = damage
+        self._catalogue: sqlite3.Connection | None = None
+        self._months: OrderedDict[Month, tuple[sqlite3.Connection, tuple[int, int]]] = OrderedDict()
+
+    def close(self) -> None:
+        """Release all files."""
+        if self._catalogue is not None:
+            self._catalogue.close()
+            self._catalogue = None
+        for connection, _ in self._months.values():
+            connection.close()
+        self._months.clear()
+
+    def catalogue(self) -> sqlite3.Connection:
+        """The open catalogue; raises sqlite3.Error."""
+        if self._catalogue is None:
+            self._catalogue = connect_reader(self.folder / FILE)
+        return self._catalogue
+
+    def locate(self, unit: NodeUid, quantity: Quantity) -> Column | None:
+        """Where a variable is kept, None where it never was."""
+        measurement = measurement_of(quantity)
+        if measurement is None:
+            return None
+        query = (
+            "SELECT s.p, l.fields FROM series s JOIN columns c ON c.p = s.p AND c.m = ? "
+            "JOIN layout l ON l.id = c.layout WHERE s.uid = ?"
+        )
+        with translated(str(self.folder / FILE)):
+            found = self.catalogue().execute(query, (measurement.value, unit)).fetchone()
+        fields = json.loads(found[1]) if found else []
+        field = field_of(quantity)
+        return Column(measurement, found[0], fields.index(field)) if field in fields else None
+
+    def read(
+        self, unit: NodeUid, quantity: Quantity, start_ms: int, end_ms: int, limit: int, *, newest_first: bool
+    ) -> Series:
+        """Contract of `HistoryReader.read_raw`."""
+        column = self.locate(unit, quantity)
+        pieces: list[Piece] = []
+        if column is not None and start_ms < end_ms and limit > 0:
+            span = Span(start_ms, end_ms, limit + 1, newest_first)
+            for month in self._months_of(span):
+                for piece in self._month_pieces(month, column, span):
+                    pieces.append(piece)
+                    span = span._replace(missing=span.missing - len(piece.time_ms))
+                if span.missing <= 0:
+                    break
+        if newest_first:
+            pieces.reverse()
+        time_ms = np.concatenate([piece.time_ms for piece in pieces]) if pieces else np.empty(0, np.int64)
+        values = np.concatenate([piece.values for piece in pieces]) if pieces else np.empty(0)
+        status = np.concatenate([piece.status for piece in pieces]) if pieces else np.empty(0, np.uint32)
+        step = slice(None, None, -1) if newest_first else slice(None)
+        more = len(time_ms) > limit
+        return Series(time_ms[step][:limit], values[step][:limit] / quantity.per_unit, status[step][:limit], more)
+
+    @contextmanager
+    def snapshot(self, month: Month) -> Iterator[sqlite3.Connection | None]:
+        """A month as of one instant; None, and told as damage, where it cannot be read."""
+        path = file_path(self.folder, month)
+        connection = None
+        try:
+            with translated(str(path)):
+                connection = self._open(month, path)
+                if connection is not None:
+                    connection.execute("BEGIN")
+        except DamagedHistory as error:
+            self._spoilt(month, error)
+            connection = None
+        if connection is None:
+            yield None
+            return
+        try:
+            with translated(str(path)):
+                yield connection
+        except DamagedHistory as error:
+            self._spoilt(month, error)
+        finally:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+
+    def _spoilt(self, month: Month, error: DamagedHistory) -> None:
+        self._forget(month)
+        self._damage(str(file_path(self.folder, month)), error.what)
+
+    def _months_of(self, span: Span) -> list[Month]:
+        first, last = month_of(day_of(span.start_ms)), month_of(day_of(span.end_ms - 1))
+        found = [month for month in months(self.folder) if first <= month <= last]
+        return found[::-1] if span.newest_first else found
+
+    def _open(self, month: Month, path: Path) -> sqlite3.Connection | None:
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            self._forget(month)
+            return None
+        identity = (stat.st_dev, stat.st_ino)
+        known = self._months.get(month)
+        if known is not None and known[1] == identity:
+            self._months.move_to_end(month)
+            return known[0]
+        self._forget(month)
+        while len(self._months) >= _OPEN_MONTHS:
+            self._months.popitem(last=False)[1][0].close()
+        connection = connect_reader(path)
+        self._months[month] = (connection, identity)
+        return connection
+
+    def _forget(self, month: Month) -> None:
+        known = self._months.pop(month, None)
+        if known is not None:
+            known[0].close()
+
+    def _month_pieces(self, month: Month, column: Column, span: Span) -> list[Piece]:
+        """Pieces in the direction asked for, one a day or more, until nothing is missing."""
+        first = max(day_of(span.start_ms), first_day(month))
+        last = min(day_of(span.end_ms - 1), first_day(month) + 31)
+        pieces: list[Piece] = []
+        with self.snapshot(month) as connection:
+            if connection is None:
+                return pieces
+            hot = {day for measurement, day in hot_tables(connection) if measurement is column.measurement}
+            cold = self._cold_days(connection, month, column)
+            days = sorted(day for day in hot | cold.keys() if first <= day <= last)
+            if span.newest_first:
+                days.reverse()
+            while days and span.missing > 0:
+                taken = _enough(days, span.missing)
+                del days[: len(taken)]
+                for piece in self._days(connection, month, column, taken, hot, cold, span):
+                    pieces.append(piece)
+                    span = span._replace(missing=span.missing - len(piece.time_ms))
+        return pieces
+
+    def _cold_days(self, connection: sqlite3.Connection, month: Month, column: Column) -> dict[int, int]:
+        """Packed days of a variable's unit, and the row of each."""
+        name = cold_table(column.measurement)
+        low = column.series * 32
+        query = f"SELECT key FROM {name} WHERE key >= ? AND key < ?"  # noqa: S608 - name from an enumeration
+        keys = connection.execute(query, (low, low + 32)).fetchall()
+        return {first_day(month) + key - low - 1: key for (key,) in keys}
+
+    def _days(
+        self,
+        connection: sqlite3.Connection,
+        month: Month,
+        column: Column,
+        days: list[int],
+        hot: set[int],
+        cold: dict[int, int],
+        span: Span,
+    ) -> list[Piece]:
+        cuts: dict[int, PackedColumn] = {}
+        for day in days:
+            if day in cold:
+                cut = self._cut(connection, month, column, cold[day])
+                if cut is not None:
+                    cuts[day] = cut
+        pieces = {day: piece.within(span) for day, piece in self._decoded(cuts, month).items()}
+        for day in days:
+            if day in hot:
+                piece = self._hot(connection, month, column, day, span)
+                if piece is not None:
+                    pieces[day] = _merged(pieces[day], piece) if day in pieces else piece
+        return [pieces[day] for day in days if day in pieces]
+
+    def _cut(self, connection: sqlite3.Connection, month: Month, column: Column, key: int) -> PackedColumn | None:
+        query = f"SELECT crc, d FROM {cold_table(column.measurement)} WHERE key = ?"  # noqa: S608
+        crc, data = connection.execute(query, (key,)).fetchone()
+        try:
+            return block.cut_column(block.checked(data, crc), column.column)
+        except DamagedHistory as error:
+            self._damage(self._place(month, column, key), error.what)
+            return None
+
+    def _place(self, month: Month, column: Column, key: int) -> str:
+        return f"{file_path(self.folder, month)} {cold_table(column.measurement)} row {key}"
+
+    def _decoded(self, cuts: dict[int, PackedColumn], month: Month) -> dict[int, Piece]:
+        if not cuts:
+            return {}
+        try:
+            values, status, present = block.decode(list(cuts.values()))
+        except DamagedHistory as error:
+            self._damage(str(file_path(self.folder, month)), error.what)
+            return {}
+        pieces: dict[int, Piece] = {}
+        first = 0
+        for day, cut in cuts.items():
+            end = first + len(cut.time_ms)
+            taken = present[first:end]
+            if taken.all():
+                pieces[day] = Piece(cut.time_ms, values[first:end], status[first:end])
+            else:
+                pieces[day] = Piece(cut.time_ms[taken], values[first:end][taken], status[first:end][taken])
+            first = end
+        return pieces
+
+    def _hot(self, connection: sqlite3.Connection, month: Month, column: Column, day: int, span: Span) -> Piece | None:
+        """The first `missing` values, in the direction asked for, of a hot day; ascending."""
+        name = hot_table(column.measurement, day)
+        cell = f"c{column.column}"
+        query = (
+            f"SELECT ts, {cell}, s FROM {name} WHERE p = ? AND ts >= ? AND ts < ? "  # noqa: S608 - name from a date
+            f"AND ({cell} IS NOT NULL OR s IS NOT NULL) ORDER BY ts {'DESC' if span.newest_first else 'ASC'} LIMIT ?"
+        )
+        limit = span.missing
+        while True:
+            try:
+                rows = connection.execute(query, (column.series, span.start_ms, span.end_ms, limit)).fetchall()
+            except sqlite3.OperationalError as error:
+                if "no such column" in str(error):
+                    return None
+                raise
+            if not rows:
+                return None
+            if span.newest_first:
+                rows.reverse()
+            times, numbers, blobs = zip(*rows, strict=True)
+            time_ms, values = np.array(times, np.int64), np.array(numbers, np.float64)
+            try:
+                status, listed = rowstatus.of_column(blobs, column.column)
+            except DamagedHistory as error:
+                self._damage(f"{file_path(self.folder, month)} {name}", error.what)
+                return None
+            present = listed | ~np.isnan(values)
+            if present.all() or len(rows) != limit:
+                return Piece(time_ms[present], values[present], status[present])
+            limit = -1
+
+
+def _enough(days: list[int], missing: int) -> list[int]:
+    """As many days as are likely to hold `missing` values, at least one; the guess is a value a quarter hour."""
+    return days[: max(1, min(len(days), missing * 900_000 // DAY_MS + 1))]
+
+
+def _merged(cold: Piece, hot: Piece) -> Piece:
+    """Both in one; where both have a reading, the hot one."""
+    time_ms = np.concatenate([cold.time_ms, hot.time_ms])
+    order = np.argsort(time_ms, kind="stable")
+    ordered = time_ms[order]
+    kept = order[np.append(ordered[1:] != ordered[:-1], np.ones(1 if len(ordered) else 0, np.bool_))]
+    return Piece(
+        time_ms[kept],
+        np.concatenate([cold.values, hot.values])[kept],
+        np.concatenate([cold.status, hot.status])[kept],
+    )

@@ -1,0 +1,5 @@
+"""`python -m server.cli` is `joulehub`."""
+
+from server.cli.main import main
+
+raise SystemExit(main())

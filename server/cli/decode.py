@@ -1,0 +1,31 @@
+"""`joulehub decode PROTOCOL HEX`: explain a frame field by field."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from drivers.modbus.explain import explain as explain_modbus
+from server.cli.console import print_json
+
+EXPLAINERS = {"modbus": explain_modbus}
+
+
+def add_to(commands: Any) -> None:
+    """Add this command to the command line."""
+    command = commands.add_parser("decode", help="explain a frame field by field and say what is wrong with a bad one")
+    command.add_argument("protocol", choices=sorted(EXPLAINERS), help="protocol of the frame")
+    command.add_argument("hex", nargs="+", help="the frame in hexadecimal; spaces and colons are ignored")
+    command.add_argument("--json", action="store_true", help="answer as JSON")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explain the frame; 1 where it is not valid."""
+    explanation = EXPLAINERS[arguments.protocol](" ".join(arguments.hex))
+    if arguments.json:
+        print_json(explanation.to_dict())
+    else:
+        sys.stdout.write("\n".join(explanation.lines()) + "\n")
+    return 0 if explanation.sound else 1

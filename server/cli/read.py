@@ -1,0 +1,108 @@
+"""`joulehub read ID`: ask a running hub, over OPC UA as any client would, for a unit or one of its points."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from server.cli.console import print_json
+from server.cli.loop import run_loop, stop_on_signals
+from server.opcua.client import HubClient, ReadValue
+
+DEFAULT_URL = "opc.tcp://127.0.0.1:4840"
+
+
+def add_to(commands: Any) -> None:
+    """Add this command to the command line."""
+    command = commands.add_parser("read", help="read a metering unit or a point from a running hub")
+    command.add_argument("id", help="unit (m0042) or point (m0042.ActiveEnergyImport)")
+    command.add_argument("--url", default=DEFAULT_URL, help=f"endpoint of the hub (default {DEFAULT_URL})")
+    command.add_argument("--follow", action="store_true", help="go on printing changes until Ctrl-C")
+    command.add_argument("--json", action="store_true", help="answer as JSON; with --follow one object a line")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read once, or follow."""
+    return run_loop(_read(arguments))
+
+
+async def _read(arguments: argparse.Namespace) -> int:
+    async with HubClient(arguments.url) as client:
+        values = await client.read(arguments.id)
+        if arguments.json and not arguments.follow:
+            print_json([_as_json(value) for value in values])
+        elif not arguments.follow:
+            _print_table(arguments.id, values)
+        else:
+            stop = stop_on_signals()
+            async with client.changes([value.id for value in values]) as changes:
+                while not stop.is_set():
+                    change = asyncio.ensure_future(anext(changes))
+                    waiting = asyncio.ensure_future(stop.wait())
+                    await asyncio.wait({change, waiting}, return_when=asyncio.FIRST_COMPLETED)
+                    waiting.cancel()
+                    if not change.done():
+                        change.cancel()
+                        break
+                    _print_line(change.result(), as_json=arguments.json)
+    return 0
+
+
+def _as_json(value: ReadValue) -> dict[str, Any]:
+    return {
+        "id": value.id,
+        "name": value.name,
+        "value": value.value.isoformat() if isinstance(value.value, datetime) else value.value,
+        "unit": value.unit,
+        "status": value.status,
+        "source_time": _time(value.source_time),
+        "server_time": _time(value.server_time),
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _text(value: ReadValue) -> str:
+    if value.value is None:
+        return "—"
+    if isinstance(value.value, float):
+        return f"{value.value:,.{value.decimals}f}".replace(",", " ")
+    if isinstance(value.value, datetime):
+        return _time(value.value) or ""
+    return str(value.value)
+
+
+def _print_table(title: str, values: list[ReadValue]) -> None:
+    table = Table(title=title)
+    for heading, justify in (
+        ("point", "left"),
+        ("value", "right"),
+        ("unit", "left"),
+        ("status", "left"),
+        ("taken", "left"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for value in values:
+        table.add_row(value.id, _text(value), value.unit, value.status, _time(value.source_time) or "—")
+    Console(file=sys.stdout).print(table)
+
+
+def _print_line(value: ReadValue, *, as_json: bool) -> None:
+    if as_json:
+        import json
+
+        sys.stdout.write(json.dumps(_as_json(value), ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(
+            f"{_time(value.source_time) or '—':29} {value.id} {_text(value)} {value.unit} {value.status}\n"
+        )
+    sys.stdout.flush()

@@ -1,0 +1,120 @@
+"""Node lists of ReadRequests: what they mean, and that they are remembered within bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asyncua import ua
+from asyncua.ua.ua_binary import list_to_binary, struct_from_binary
+from asyncua.common.utils import Buffer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from address_space.model.hierarchy import MeteringUnit
+from address_space.model.ids import NodeUid, PointId
+from address_space.model.live import LiveTable
+from address_space.model.plant import Plant
+from address_space.model.point import PointSpec, Template
+from address_space.model.quantity import Quantity
+from address_space.nodes.fast import ReadLists, encode_values
+from address_space.nodes.wire import Timestamps
+
+_NOW = 1_800_000_000_000_000_000
+_TEMPLATE = Template("t", [PointSpec(Quantity.ACTIVE_POWER), PointSpec(Quantity.ACTIVE_ENERGY_IMPORT)])
+
+
+@pytest.fixture
+def plant() -> Plant:
+    return Plant([], [MeteringUnit(NodeUid(f"m{number}"), "meter", None, _TEMPLATE) for number in range(5)])
+
+
+def _lists(plant: Plant, limit_bytes: int = 1_000_000) -> ReadLists:
+    def resolve(identifier: str) -> int:
+        handle = plant.handle(PointId(identifier))
+        return -1 if handle is None else handle
+
+    return ReadLists(plant, resolve, limit_bytes)
+
+
+def _value(identifier: str, namespace: int = 2) -> ua.ReadValueId:
+    return ua.ReadValueId(ua.NodeId(identifier, namespace), ua.AttributeIds.Value)
+
+
+def _written(nodes: list[ua.ReadValueId]) -> bytes:
+    encoded: bytes = list_to_binary(ua.ReadValueId, nodes)
+    return encoded
+
+
+def test_values_of_points_are_fast_and_everything_else_is_left_to_the_address_space(plant: Plant) -> None:
+    ranged = ua.ReadValueId(ua.NodeId("m1.ActivePower", 2), ua.AttributeIds.Value, "0:1")
+    named = ua.ReadValueId(ua.NodeId("m1.ActivePower", 2), ua.AttributeIds.DisplayName)
+    nodes = [_value("m1.ActivePower"), ranged, named, _value("m1.ActivePower", 3), _value("m4.ActiveEnergyImport")]
+    nodes += [ua.ReadValueId(ua.NodeId(2258), ua.AttributeIds.Value), _value("m9.ActivePower")]
+    understood = _lists(plant).understand(_written(nodes))
+    assert understood.count == len(nodes)
+    assert understood.positions.tolist() == [0, 4]
+    assert understood.points.handles.tolist() == [
+        plant.handle(PointId("m1.ActivePower")),
+        plant.handle(PointId("m4.ActiveEnergyImport")),
+    ]
+    assert [node for _, node in understood.others] == [nodes[1], nodes[2], nodes[3], nodes[5], nodes[6]]
+
+
+def test_a_list_that_comes_again_is_not_decoded_again(plant: Plant) -> None:
+    lists = _lists(plant)
+    nodes = _written([_value("m1.ActivePower")])
+    assert lists.understand(nodes) is lists.understand(bytes(nodes))
+
+
+def test_remembered_lists_stay_below_their_limit_and_the_oldest_goes_first(plant: Plant) -> None:
+    lists = _lists(plant, limit_bytes=5_000)
+    kept = _written([_value("m1.ActivePower")])
+    first = lists.understand(kept)
+    for number in range(200):
+        lists.understand(_written([_value("m1.ActivePower"), _value(f"x{number}")]))
+        assert lists.understand(kept) is first
+    assert 0 < lists.held_bytes <= 5_000
+    assert len(lists) < 10
+
+
+def test_a_list_larger_than_a_quarter_of_the_limit_is_not_remembered(plant: Plant) -> None:
+    lists = _lists(plant, limit_bytes=2_000)
+    lists.understand(_written([_value("m1.ActivePower")] * 50))
+    assert len(lists) == 0
+
+
+def test_what_is_remembered_is_forgotten_with_the_plant(plant: Plant) -> None:
+    lists = _lists(plant)
+    lists.understand(_written([_value("m1.ActivePower")]))
+    lists.clear(plant)
+    assert (len(lists), lists.held_bytes) == (0, 0)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=60))
+def test_any_bytes_are_either_understood_or_refused_as_undecodable(nodes: bytes) -> None:
+    plant = Plant([], [MeteringUnit(NodeUid("m1"), "meter", None, _TEMPLATE)])
+    try:
+        understood = _lists(plant).understand(nodes)
+    except ua.UaStatusCodeError as refused:
+        assert refused.code == ua.StatusCodes.BadDecodingError
+    else:
+        assert understood.count == len(understood.points) + len(understood.others)
+
+
+def test_a_truncated_list_is_refused_wherever_it_is_cut(plant: Plant) -> None:
+    whole = _written([_value("m1.ActivePower"), ua.ReadValueId(ua.NodeId(2258), ua.AttributeIds.Value)])
+    for end in range(len(whole)):
+        with pytest.raises(ua.UaStatusCodeError):
+            _lists(plant).understand(whole[:end])
+
+
+def test_values_come_from_the_live_table_as_it_is_now(plant: Plant) -> None:
+    live = LiveTable(plant, _NOW)
+    understood = _lists(plant).understand(_written([_value("m1.ActivePower"), _value("m1.Communication.LastError")]))
+    handles = understood.points.handles
+    live.apply(handles, np.array([4.25, np.nan]), np.zeros(2, np.uint32), _NOW, _NOW, {int(handles[1]): "silent"})
+    pieces = encode_values(live, understood.points, Timestamps.BOTH).pieces()
+    number, text = (struct_from_binary(ua.DataValue, Buffer(piece)) for piece in pieces)
+    assert number.Value.Value == 4.25
+    assert text.Value.Value.Text == "silent"

@@ -1,0 +1,252 @@
+// A foreign OPC UA client for the tests: one command per line on stdin (JSON), one answer per line on stdout.
+"use strict";
+const readline = require("readline");
+const opcua = require("node-opcua-client");
+
+const { AttributeIds, BrowseDirection, NodeClassMask, TimestampsToReturn, UserTokenType } = opcua;
+let client = null;
+let session = null;
+const subscriptions = new Map();
+let nextSubscription = 1;
+
+const plain = (value) => {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "bigint") return value.toString();
+  if (value instanceof Date) return value.toISOString();
+  if (Array.isArray(value)) return value.map(plain);
+  if (value.buffer && value.length !== undefined && typeof value !== "string") return Array.from(value);
+  if (typeof value.toJSON === "function") return value.toJSON();
+  return value;
+};
+
+const dataValue = (dv) => ({
+  value: dv.value ? plain(dv.value.value) : null,
+  dataType: dv.value ? opcua.DataType[dv.value.dataType] : null,
+  status: dv.statusCode.value,
+  statusName: dv.statusCode.name,
+  source: dv.sourceTimestamp ? dv.sourceTimestamp.getTime() : null,
+  server: dv.serverTimestamp ? dv.serverTimestamp.getTime() : null,
+});
+
+const reference = (r) => ({
+  nodeId: r.nodeId.toString(),
+  browseName: `${r.browseName.namespaceIndex}:${r.browseName.name}`,
+  displayName: r.displayName.text,
+  nodeClass: r.nodeClass,
+  type: r.typeDefinition ? r.typeDefinition.toString() : null,
+  reference: r.referenceTypeId.toString(),
+  forward: r.isForward,
+});
+
+async function browse(nodeIds, maxReferences, direction) {
+  const request = nodeIds.map((nodeId) => ({
+    nodeId,
+    referenceTypeId: "i=33", // HierarchicalReferences
+    includeSubtypes: true,
+    browseDirection: direction === "inverse" ? BrowseDirection.Inverse : BrowseDirection.Forward,
+    nodeClassMask: 0,
+    resultMask: 63,
+  }));
+  session.requestedMaxReferencesPerNode = maxReferences;
+  let pages = 0;
+  const results = await session.browse(request);
+  const answers = [];
+  for (const result of results) {
+    const references = [...(result.references || [])];
+    let point = result.continuationPoint;
+    let status = result.statusCode;
+    while (point && point.length) {
+      pages += 1;
+      const next = await session.browseNext([point], false);
+      status = next[0].statusCode;
+      references.push(...(next[0].references || []));
+      point = next[0].continuationPoint;
+    }
+    answers.push({ status: status.name, references: references.map(reference) });
+  }
+  return { answers, pages };
+}
+
+const commands = {
+  async connect({ url, securityMode, securityPolicy, user, password, locales }) {
+    client = opcua.OPCUAClient.create({
+      endpointMustExist: false,
+      securityMode: opcua.MessageSecurityMode[securityMode || "None"],
+      securityPolicy: opcua.SecurityPolicy[securityPolicy || "None"],
+      connectionStrategy: { maxRetry: 10, initialDelay: 100, maxDelay: 500 },
+      requestedSessionTimeout: 60000,
+      keepSessionAlive: true,
+    });
+    await client.connect(url);
+    session = await client.createSession(
+      user ? { type: UserTokenType.UserName, userName: user, password } : { type: UserTokenType.Anonymous },
+    );
+    return {
+      endpoints: (await client.getEndpoints()).map((e) => ({
+        url: e.endpointUrl,
+        mode: opcua.MessageSecurityMode[e.securityMode],
+        policy: e.securityPolicyUri,
+        hasCertificate: Boolean(e.serverCertificate && e.serverCertificate.length),
+      })),
+      namespaces: await session.readNamespaceArray(),
+    };
+  },
+  async disconnect() {
+    for (const s of subscriptions.values()) await s.subscription.terminate().catch(() => {});
+    subscriptions.clear();
+    if (session) await session.close().catch(() => {});
+    if (client) await client.disconnect().catch(() => {});
+    session = null;
+    client = null;
+    return {};
+  },
+  async browse({ nodeIds, maxReferences, direction }) {
+    return browse(nodeIds, maxReferences || 0, direction);
+  },
+  // Walks everything below `start`; answers each node once, with its parent.
+  async crawl({ start, maxReferences, limit }) {
+    const seen = new Map([[start, null]]);
+    let frontier = [start];
+    let pages = 0;
+    const bad = [];
+    while (frontier.length && seen.size < (limit || Infinity)) {
+      const next = [];
+      for (let i = 0; i < frontier.length; i += 100) {
+        const chunk = frontier.slice(i, i + 100);
+        const { answers, pages: more } = await browse(chunk, maxReferences || 0);
+        pages += more;
+        answers.forEach((answer, k) => {
+          if (answer.status !== "Good") bad.push([chunk[k], answer.status]);
+          for (const r of answer.references) {
+            if (!seen.has(r.nodeId)) {
+              seen.set(r.nodeId, { parent: chunk[k], ...r });
+              next.push(r.nodeId);
+            }
+          }
+        });
+      }
+      frontier = next;
+    }
+    return { nodes: [...seen.entries()].map(([nodeId, r]) => ({ ...(r || {}), nodeId })), pages, bad };
+  },
+  async read({ nodeIds, attribute, timestamps, maxAge }) {
+    const attributeId = AttributeIds[attribute || "Value"];
+    const answers = [];
+    for (let i = 0; i < nodeIds.length; i += 1000) {
+      const nodesToRead = nodeIds.slice(i, i + 1000).map((nodeId) => ({ nodeId, attributeId }));
+      const request = new opcua.ReadRequest({
+        maxAge: maxAge || 0,
+        timestampsToReturn: TimestampsToReturn[timestamps || "Both"],
+        nodesToRead,
+      });
+      const response = await session.performMessageTransaction(request);
+      answers.push(...response.results.map(dataValue));
+    }
+    return { answers };
+  },
+  async translate({ start, path }) {
+    const result = await session.translateBrowsePath(opcua.makeBrowsePath(start, path));
+    return { status: result.statusCode.name, targets: (result.targets || []).map((t) => t.targetId.toString()) };
+  },
+  async subscribe({ nodeIds, publishingInterval, samplingInterval, queueSize, filter }) {
+    const subscription = await session.createSubscription2({
+      requestedPublishingInterval: publishingInterval || 250,
+      requestedLifetimeCount: 1000,
+      requestedMaxKeepAliveCount: 20,
+      maxNotificationsPerPublish: 0,
+      publishingEnabled: true,
+      priority: 1,
+    });
+    const notes = [];
+    const group = opcua.ClientMonitoredItemGroup.create(
+      subscription,
+      nodeIds.map((nodeId) => ({ nodeId, attributeId: AttributeIds.Value })),
+      {
+        samplingInterval: samplingInterval === undefined ? 0 : samplingInterval,
+        queueSize: queueSize || 1,
+        discardOldest: true,
+        filter: filter ? new opcua.DataChangeFilter(filter) : undefined,
+      },
+      TimestampsToReturn.Both,
+    );
+    group.on("changed", (item, dv, index) => notes.push({ index, at: Date.now(), ...dataValue(dv) }));
+    await new Promise((resolve, reject) => {
+      group.on("initialized", resolve);
+      group.on("err", (message) => reject(new Error(message)));
+    });
+    const id = nextSubscription++;
+    subscriptions.set(id, { subscription, group, notes });
+    return {
+      id,
+      publishingInterval: subscription.publishingInterval,
+      items: group.monitoredItems.map((m) => ({
+        status: m.statusCode.name,
+        samplingInterval: m.result ? m.result.revisedSamplingInterval : null,
+      })),
+    };
+  },
+  async notes({ id, atLeast, timeoutMs }) {
+    const entry = subscriptions.get(id);
+    const deadline = Date.now() + (timeoutMs || 5000);
+    while (entry.notes.length < (atLeast || 0) && Date.now() < deadline) await new Promise((r) => setTimeout(r, 20));
+    return { notes: entry.notes.splice(0) };
+  },
+  async unsubscribe({ id }) {
+    await subscriptions.get(id).subscription.terminate();
+    subscriptions.delete(id);
+    return {};
+  },
+  // Raw history with paging: the same details with each continuation point until there is none.
+  async history({ nodeId, start, end, num, bounds, timestamps, release, maxPages }) {
+    const details = new opcua.ReadRawModifiedDetails({
+      isReadModified: false,
+      startTime: start ? new Date(start) : opcua.minOPCUADate,
+      endTime: end ? new Date(end) : opcua.minOPCUADate,
+      numValuesPerNode: num || 0,
+      returnBounds: Boolean(bounds),
+    });
+    const pages = [];
+    let continuationPoint = null;
+    let status = "Good";
+    do {
+      const request = new opcua.HistoryReadRequest({
+        historyReadDetails: details,
+        timestampsToReturn: TimestampsToReturn[timestamps || "Both"],
+        releaseContinuationPoints: false,
+        nodesToRead: [{ nodeId, indexRange: undefined, continuationPoint }],
+      });
+      const response = await session.performMessageTransaction(request);
+      const result = response.results[0];
+      status = result.statusCode.name;
+      const values = result.historyData && result.historyData.dataValues ? result.historyData.dataValues : [];
+      pages.push(values.map(dataValue));
+      continuationPoint = result.continuationPoint && result.continuationPoint.length ? result.continuationPoint : null;
+    } while (continuationPoint && pages.length < (maxPages || 1000));
+    if (continuationPoint && release) {
+      const request = new opcua.HistoryReadRequest({
+        historyReadDetails: details,
+        timestampsToReturn: TimestampsToReturn.Both,
+        releaseContinuationPoints: true,
+        nodesToRead: [{ nodeId, continuationPoint }],
+      });
+      await session.performMessageTransaction(request);
+    }
+    return { status, pages, open: Boolean(continuationPoint) };
+  },
+};
+
+const lines = readline.createInterface({ input: process.stdin });
+let queue = Promise.resolve();
+lines.on("line", (line) => {
+  queue = queue.then(async () => {
+    const { command, ...args } = JSON.parse(line);
+    let answer;
+    try {
+      answer = { ok: await commands[command](args) };
+    } catch (error) {
+      answer = { error: String(error && error.message ? error.message : error) };
+    }
+    process.stdout.write(`${JSON.stringify(answer)}\n`);
+  });
+});
+lines.on("close", () => queue.then(() => commands.disconnect()).then(() => process.exit(0)));

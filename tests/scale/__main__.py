@@ -1,0 +1,65 @@
+"""`python -m tests.scale`: measure speed and memory, and print one table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from tests.scale import browsing, bulk_read, notifications, polling, recording, startup, updates
+from tests.scale.progress import Steps
+from tests.scale.size import Size
+from tests.scale.table import Row, table
+
+BENCHMARKS = {
+    module.NAME: module.run for module in (startup, bulk_read, updates, notifications, polling, recording, browsing)
+}
+WIDTH = 140
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for; 0 where everything could be measured, whatever the figures."""
+    given = _parser().parse_args(arguments)
+    logging.disable(logging.CRITICAL)
+    names = given.only or list(BENCHMARKS)
+    size = Size.QUICK if given.quick else Size.FULL
+    rows: list[Row] = []
+    failed: list[str] = []
+    errors = Console(stderr=True)
+    with Steps(len(names) + given.million, errors) as steps:
+        for name in names:
+            try:
+                rows += BENCHMARKS[name](size, steps)
+            except Exception as error:  # noqa: BLE001 - one benchmark that fails does not take the others with it
+                failed.append(f"{name}: {type(error).__name__}: {error}")
+            steps.done()
+        if given.million:
+            rows += startup.million(steps)
+            steps.done()
+    if given.json:
+        json.dump([row.as_data() for row in rows], sys.stdout, indent=2, ensure_ascii=False)
+        sys.stdout.write("\n")
+    else:
+        out = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+        out.print(table(rows))
+        out.print("± half the distance between the lowest and the highest round. What a row means: docs/performance.md")
+    for line in failed:
+        errors.print(f"not measured: {line}", style="red", markup=False)
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.scale", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=list(BENCHMARKS), metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, no 100,000 metering points")
+    parser.add_argument("--million", action="store_true", help="also start with 1,000,000 metering points")
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
