@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from asyncua import ua
-from asyncua.server.address_space import AddressSpace, AttributeValue, NodeData
+from asyncua.server.address_space import AddressSpace, NodeData
 
 from address_space.model.clock import Clock
 from address_space.model.live import LiveTable
@@ -25,36 +25,12 @@ from address_space.nodes.references import Group, Subtypes, describe, direction_
 from address_space.nodes.standard import HAS_TYPE_DEFINITION, NS_PLANT, NS_TYPES, NULL_ID
 from address_space.nodes.types_model import TypeModel
 from address_space.nodes.types_nodes import TypeNode
+from address_space.nodes.virtual_node import VirtualNodeData
 
 _A = ua.AttributeIds
 _Callback = Callable[..., Any]
 _UNSPECIFIED = ua.NodeClass.Unspecified
 _ALL_FIELDS = int(ua.BrowseResultMask.All)
-
-
-class VirtualNodeData(NodeData):  # type: ignore[misc]
-    """What asyncua sees of a virtual node; attributes and references are made when looked at."""
-
-    def __init__(self, space: VirtualAddressSpace, place: Place) -> None:
-        self._space = space
-        self._place = place
-        self.nodeid = plant_id(place.id)
-        self.call = space.facts.methods.get(place.member.path)
-
-    @property
-    def attributes(self) -> dict[ua.AttributeIds, AttributeValue]:
-        """All attributes of the node as they are now."""
-        made: dict[ua.AttributeIds, AttributeValue] = {}
-        for attribute in ua.AttributeIds:
-            found = self._space.read_attribute_value(self.nodeid, attribute)
-            if found is not attributes.INVALID:
-                made[attribute] = AttributeValue(found)
-        return made
-
-    @property
-    def references(self) -> list[ua.ReferenceDescription]:
-        """All references of the node."""
-        return list(self._space.references(self.nodeid))
 
 
 class VirtualAddressSpace(AddressSpace):  # type: ignore[misc]
@@ -147,7 +123,7 @@ class VirtualAddressSpace(AddressSpace):  # type: ignore[misc]
         if found is not None:
             return found
         place = self._place(nodeid)
-        return None if place is None else VirtualNodeData(self, place)
+        return None if place is None else VirtualNodeData(self, nodeid, self.facts.methods.get(place.member.path))
 
     def __getitem__(self, nodeid: ua.NodeId) -> NodeData:
         found = self.get(nodeid)

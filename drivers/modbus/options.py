@@ -20,9 +20,16 @@ class Options(BaseModel):
     timeout_ms: Annotated[float, Field(gt=0, le=60_000)] = Field(
         1000.0, description="how long an answer may take; longer than the slowest device's slowest answer"
     )
-    gap_ms: Annotated[float, Field(ge=0, le=10_000)] = Field(
-        0.0, description="silence between an answer and the next request; 50 to 100 on most serial buses"
+    gap_ms: Annotated[float, Field(ge=0, le=10_000)] | None = Field(
+        None,
+        description="silence between an answer and the next request, for all devices of the channel; without it each "
+        "device gets what its profile asks for (50 to 100 on many serial meters)",
     )
     connect_timeout_ms: Annotated[float, Field(gt=0, le=60_000)] = Field(
         3000.0, description="how long connecting may take"
     )
+
+    @property
+    def gap_s(self) -> float | None:
+        """Silence in seconds that holds for every device, None where each profile decides."""
+        return None if self.gap_ms is None else self.gap_ms / 1000

@@ -49,7 +49,7 @@ class ModbusPlugin:
         """Timing of the channel; frames without transaction numbers need silence after a missing answer."""
         timeout_s = options.timeout_ms / 1000
         quiet_s = max(timeout_s / 2, LEAST_QUIET_S) if options.framer == "rtu" else 0.0
-        return Line(options.gap_ms / 1000, timeout_s, quiet_s)
+        return Line(options.gap_s or 0.0, timeout_s, quiet_s)
 
     def create(self, channel: str, options: Options) -> ModbusDriver:
         """A driver for one channel."""

@@ -118,7 +118,7 @@ class Wire:
     async def _exchange(
         self, call: Callable[[], Awaitable[ModbusPDU]], expected: Expected, label: str, gap_s: float
     ) -> ModbusPDU:
-        await self._settle(max(gap_s, self._options.gap_ms / 1000))
+        await self._settle(gap_s if self._options.gap_s is None else self._options.gap_s)
         where = self._where(expected.unit, label)
         self._expected, self._trouble, self._heard = expected, None, 0
         answered = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import nan
 from operator import itemgetter
 from struct import Struct
 
@@ -32,6 +33,7 @@ class Number:
     """One plain number: raw = value × num / den; a counter is cut to whole and starts again at `end` / den.
 
     limits  lowest and highest raw value of an integer type
+    no_data what it holds where the meter has no such value
     rolls   whether the rollover fault moves it
     """
 
@@ -43,12 +45,13 @@ class Number:
     is_float: bool
     is_counter: bool
     limits: tuple[int, int]
+    no_data: float
     rolls: bool
 
     def raw(self, value: float | None, ahead: int) -> int | float:
         """What the register holds for a value in base units; a counter is moved ahead by 1 / den raw units."""
         if value is None:
-            return 0
+            return self.no_data
         if self.is_counter:
             parts = (int(value) * self.num + ahead) % self.end
             return parts / self.den if self.is_float else parts // self.den
@@ -212,6 +215,7 @@ class _Builder:
             is_float=point.type.is_float,
             is_counter=point.is_counter,
             limits=(-half, half - 1) if point.type.is_signed else (0, whole - 1),
+            no_data=nan if point.type.is_float else min(point.terms[0].sentinels, default=0),
             rolls=point.quantity in ROLLING,
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from typing import Any, Protocol, cast, cast
+from typing import Any, Protocol, cast
 
 from address_space.model.clock import Clock
 from drivers.simulators.faults import (

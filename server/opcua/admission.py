@@ -32,6 +32,7 @@ async def create_session(processor: HubProcessor, request: Request) -> Any:
     session = iserver.create_session(str(processor.name), external=True)
     session.channel = processor
     session.client_certificate = peer
+    session.application_uri = asked.ClientDescription.ApplicationUri or ""
     try:
         result = await session.create_session(asked, sockname=processor.sockname)
     except Exception:

@@ -29,7 +29,7 @@ class Limits:
     items: int = 1_000_000
     item_queue: int = 1_000
     references_per_node: int = 1_000
-    browse_points: int = 20
+    browse_points: int = 1_000
     history_points: int = 20
     history_values: int = 10_000
     notifications_per_publish: int = 10_000

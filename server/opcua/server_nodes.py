@@ -34,6 +34,7 @@ _DATA_TYPES = {
 
 def fill_server_nodes(aspace: AddressSpace, options: OpcUaOptions, now_ns: int) -> None:
     """Set what stays the same for the life of the server."""
+    _withhold(aspace)
     for name, value, variant in (*_identity(options), *_capabilities(options.limits), *_fixed()):
         put(aspace, name, value, variant, now_ns)
     status = ua.ServerStatusDataType()
@@ -213,6 +214,26 @@ def _diagnostics(aspace: AddressSpace, summary: ua.ServerDiagnosticsSummaryDataT
             put(aspace, f"{name}_{field}", getattr(summary, field), _T.UInt32, now_ns)
 
 
+def _withhold(aspace: AddressSpace) -> None:
+    """Take away what a full namespace 0 promises below Server and the hub does not do."""
+    server = aspace[ua.NodeId(ua.ObjectIds.Server)]
+    for number in _NOT_OFFERED:
+        top = ua.NodeId(number)
+        if top not in aspace:
+            continue
+        gone = set(below(aspace, top))
+        server.references = [one for one in server.references if one.NodeId not in gone]
+        for node in gone:
+            del aspace[node]
+
+
+_NOT_OFFERED = (
+    ua.ObjectIds.PublishSubscribe,
+    ua.ObjectIds.ServerConfiguration,
+    ua.ObjectIds.UserManagement,
+)
+
+
 def _fill_rest(aspace: AddressSpace, now_ns: int) -> None:
     """Give what is still null below Server an empty value of its own type."""
     for nodeid in below(aspace, ua.NodeId(ua.ObjectIds.Server)):
@@ -252,9 +273,11 @@ _EMPTY = {
     21: ua.Variant(ua.LocalizedText(""), _T.LocalizedText),
     290: ua.Variant(0.0, _T.Double),
     294: ua.Variant(ua.get_win_epoch(), _T.DateTime),
+    95: ua.Variant(0, _T.UInt16),
     851: ua.Variant(0, _T.Int32),
+    8912: ua.Variant(ua.TimeZoneDataType(), _T.ExtensionObject),
 }
-"""Empty values by data type in namespace 0, with Duration, UtcTime and RedundancySupport."""
+"""Empty values by data type in namespace 0, with Duration, UtcTime, AccessRestriction, RedundancySupport, TimeZone."""
 
 
 def below(aspace: AddressSpace, top: ua.NodeId) -> list[ua.NodeId]:

@@ -46,6 +46,7 @@ class HubSession(InternalSession):  # type: ignore[misc]
             self.iserver.register_external_session(self)
         self.token: bytes = nodeid_to_binary(self.auth_token)
         self.client_certificate: bytes | None = None
+        self.application_uri = ""
         self.channel: HubProcessor | None = None
         self.publishes: deque[PendingPublish] = deque()
         self.subscriptions: dict[int, HubSubscription] = {}
@@ -58,6 +59,11 @@ class HubSession(InternalSession):  # type: ignore[misc]
     def identity(self) -> tuple[str, ...]:
         """What tells this session's user from others."""
         return self.user.identity if isinstance(self.user, HubUser) else ()
+
+    @property
+    def client(self) -> tuple[object, ...]:
+        """What a subscription's next owner must share with this one (Part 4 5.14.7): user and application."""
+        return (self.identity, self.client_certificate, self.application_uri)
 
     @property
     def idle_s(self) -> float:

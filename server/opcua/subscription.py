@@ -59,8 +59,7 @@ class HubSubscription:
     ) -> None:
         self.id = subscription_id
         self.session: HubSession | None = session
-        self.identity = session.identity
-        self.certificate = session.client_certificate
+        self.client = session.client
         self.pace = pace
         self.points = points
         self.limits = limits

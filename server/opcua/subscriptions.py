@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_KEEP_ALIVE = 10
 _LIFETIME_KEEP_ALIVES = 3
+_LARGEST_ID = 0x7FFF_FFFF
 
 
 class HubSubscriptionService(SubscriptionService):  # type: ignore[misc]
@@ -69,9 +71,8 @@ class HubSubscriptionService(SubscriptionService):  # type: ignore[misc]
             or len(session.subscriptions) >= self.limits.subscriptions_per_session
         ):
             raise fault(ua.StatusCodes.BadTooManySubscriptions)
-        self._sub_id_counter += 1
         subscription = HubSubscription(
-            self._sub_id_counter,
+            self._fresh_id(),
             session,
             self._pace(asked),
             self.projection.items(),
@@ -134,7 +135,7 @@ class HubSubscriptionService(SubscriptionService):  # type: ignore[misc]
             subscription = self.subscriptions.get(int(subscription_id))
             if not isinstance(subscription, HubSubscription):
                 results.append(ua.TransferResult(ua.StatusCode(ua.StatusCodes.BadSubscriptionIdInvalid)))
-            elif subscription.identity != session.identity or subscription.certificate != session.client_certificate:
+            elif subscription.client != session.client:
                 results.append(ua.TransferResult(ua.StatusCode(ua.StatusCodes.BadUserAccessDenied)))
             else:
                 self._move(subscription, session, initial=initial)
@@ -180,6 +181,13 @@ class HubSubscriptionService(SubscriptionService):  # type: ignore[misc]
             self._drop(subscription)
         results: list[ua.StatusCode] = await super().delete_subscriptions(ids)
         return results
+
+    def _fresh_id(self) -> int:
+        """An id that another client cannot guess."""
+        while True:
+            drawn = secrets.randbelow(_LARGEST_ID) + 1
+            if drawn not in self.subscriptions:
+                return drawn
 
     def _pace(self, asked: Any) -> Pace:
         limits = self.limits

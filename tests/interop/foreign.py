@@ -157,7 +157,7 @@ periods = {{fast = 1, normal = 1, slow = 1}}
 """
         )
         channels = "\n".join(
-            f"  {name}: {{driver: modbus, options: {{host: 127.0.0.1, port: {port}, timeout_ms: 300}}}}"
+            f"  {name}: {{driver: modbus, options: {{host: 127.0.0.1, port: {port}, timeout_ms: 300, gap_ms: 0}}}}"
             for name, port in self.meter_ports.items()
         )
         (self.folder / "plant.yaml").write_text(

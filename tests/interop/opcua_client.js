@@ -1,9 +1,16 @@
 // A foreign OPC UA client for the tests: one command per line on stdin (JSON), one answer per line on stdout.
 "use strict";
+console.log = console.error; // stdout carries answers only
+const fs = require("fs");
+const os = require("os");
+const path = require("path");
 const readline = require("readline");
 const opcua = require("node-opcua-client");
+const { OPCUACertificateManager } = require("node-opcua-certificate-manager");
 
 const { AttributeIds, BrowseDirection, NodeClassMask, TimestampsToReturn, UserTokenType } = opcua;
+const pki = fs.mkdtempSync(path.join(os.tmpdir(), "joulehub-client-"));
+let certificates = null;
 let client = null;
 let session = null;
 const subscriptions = new Map();
@@ -28,7 +35,7 @@ const dataValue = (dv) => ({
   server: dv.serverTimestamp ? dv.serverTimestamp.getTime() : null,
 });
 
-const reference = (r) => ({
+const described = (r) => ({
   nodeId: r.nodeId.toString(),
   browseName: `${r.browseName.namespaceIndex}:${r.browseName.name}`,
   displayName: r.displayName.text,
@@ -38,10 +45,10 @@ const reference = (r) => ({
   forward: r.isForward,
 });
 
-async function browse(nodeIds, maxReferences, direction) {
+async function browse(nodeIds, maxReferences, direction, reference) {
   const request = nodeIds.map((nodeId) => ({
     nodeId,
-    referenceTypeId: "i=33", // HierarchicalReferences
+    referenceTypeId: reference || "i=33", // HierarchicalReferences
     includeSubtypes: true,
     browseDirection: direction === "inverse" ? BrowseDirection.Inverse : BrowseDirection.Forward,
     nodeClassMask: 0,
@@ -62,14 +69,19 @@ async function browse(nodeIds, maxReferences, direction) {
       references.push(...(next[0].references || []));
       point = next[0].continuationPoint;
     }
-    answers.push({ status: status.name, references: references.map(reference) });
+    answers.push({ status: status.name, references: references.map(described) });
   }
   return { answers, pages };
 }
 
 const commands = {
   async connect({ url, securityMode, securityPolicy, user, password, locales }) {
+    if (!certificates) {
+      certificates = new OPCUACertificateManager({ rootFolder: pki, automaticallyAcceptUnknownCertificate: true });
+      await certificates.initialize();
+    }
     client = opcua.OPCUAClient.create({
+      clientCertificateManager: certificates,
       endpointMustExist: false,
       securityMode: opcua.MessageSecurityMode[securityMode || "None"],
       securityPolicy: opcua.SecurityPolicy[securityPolicy || "None"],
@@ -100,11 +112,11 @@ const commands = {
     client = null;
     return {};
   },
-  async browse({ nodeIds, maxReferences, direction }) {
-    return browse(nodeIds, maxReferences || 0, direction);
+  async browse({ nodeIds, maxReferences, direction, reference }) {
+    return browse(nodeIds, maxReferences || 0, direction, reference);
   },
   // Walks everything below `start`; answers each node once, with its parent.
-  async crawl({ start, maxReferences, limit }) {
+  async crawl({ start, maxReferences, limit, reference }) {
     const seen = new Map([[start, null]]);
     let frontier = [start];
     let pages = 0;
@@ -113,7 +125,7 @@ const commands = {
       const next = [];
       for (let i = 0; i < frontier.length; i += 100) {
         const chunk = frontier.slice(i, i + 100);
-        const { answers, pages: more } = await browse(chunk, maxReferences || 0);
+        const { answers, pages: more } = await browse(chunk, maxReferences || 0, undefined, reference);
         pages += more;
         answers.forEach((answer, k) => {
           if (answer.status !== "Good") bad.push([chunk[k], answer.status]);
@@ -249,4 +261,12 @@ lines.on("line", (line) => {
     process.stdout.write(`${JSON.stringify(answer)}\n`);
   });
 });
-lines.on("close", () => queue.then(() => commands.disconnect()).then(() => process.exit(0)));
+lines.on("close", () =>
+  queue
+    .then(() => commands.disconnect())
+    .then(() => certificates && certificates.dispose())
+    .finally(() => {
+      fs.rmSync(pki, { recursive: true, force: true });
+      process.exit(0);
+    }),
+);

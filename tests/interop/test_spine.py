@@ -40,7 +40,8 @@ def test_the_tree_browses_the_same_in_pages_of_seven_as_at_once(client: ForeignC
     assert paged["bad"] == []
     assert paged["pages"] > 100
     assert {node["nodeId"] for node in whole["nodes"]} == {node["nodeId"] for node in paged["nodes"]}
-    by_id = {node["nodeId"]: node for node in whole["nodes"]}
+    components = client("crawl", start="ns=2;s=root", reference="i=47")  # HasComponent: the tree of places
+    by_id = {node["nodeId"]: node for node in components["nodes"]}
     assert by_id["ns=2;s=north"]["parent"] == "ns=2;s=root"
     assert by_id["ns=2;s=sub-1"]["parent"] == "ns=2;s=north"
     assert by_id["ns=2;s=f1"]["type"] == "ns=3;i=1005"

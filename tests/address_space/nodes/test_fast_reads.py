@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from asyncua import ua
-from asyncua.ua.ua_binary import list_to_binary, struct_from_binary
 from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import list_to_binary, struct_from_binary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

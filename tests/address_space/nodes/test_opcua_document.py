@@ -14,7 +14,7 @@ from address_space.nodes.types_model import TypeModel
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "opcua.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("entry", TypeModel(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", list(TypeModel()), ids=lambda entry: entry.name)
 def test_every_type_stands_in_the_document_with_its_id(entry: ObjectType) -> None:
     number = TypeModel().ids[entry.name]
     assert any(str(number) in line and f"`{entry.name}`" in line for line in DOCUMENT.splitlines())

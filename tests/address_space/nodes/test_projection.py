@@ -47,9 +47,7 @@ class Bench:
         self.now += _NS
         handles = np.array([handle])
         texts = {handle: text} if text else None
-        changed = self.live.apply(
-            handles, np.array([value]), np.array([status], np.uint32), self.now, self.now, texts
-        )
+        changed = self.live.apply(handles, np.array([value]), np.array([status], np.uint32), self.now, self.now, texts)
         self.projection.touch(handles, changed)
 
     def told(self, limit: int = 1000) -> list[tuple[int, object, int]]:

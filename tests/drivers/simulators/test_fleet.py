@@ -130,6 +130,23 @@ async def test_a_thousand_meters_live_in_one_process(library: ProfileLibrary, cl
         assert sum(server.requests for server in fleet.servers.values()) == 1000
 
 
+def test_it_runs_on_uvloop_as_well(pair, clock: ManualClock) -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def ask() -> bytes:
+        async with Fleet(pair(HOME), clock) as fleet:
+            reader, writer = await asyncio.open_connection(HOME.host, fleet.port(HOME))
+            writer.write(bytes.fromhex("0007 0000 0006 02 04 0000 0006"))
+            async with asyncio.timeout(5):
+                answer = await reader.readexactly(21)
+            await fleet.stop(HOME)
+            assert await reader.read() == b""
+            writer.close()
+            return answer
+
+    assert uvloop.run(ask())[:9] == bytes.fromhex("0007 0000 000f 02 04 0c")
+
+
 async def test_over_rtu_a_broadcast_and_a_stranger_get_no_answer(pair, clock: ManualClock, connect) -> None:
     rtu = Endpoint(framing=Framing.RTU)
     async with Fleet(pair(rtu), clock) as fleet:

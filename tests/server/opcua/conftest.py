@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +115,16 @@ async def client(hub: Hub) -> AsyncIterator[Client]:
     await connected.connect()
     yield connected
     await connected.disconnect()
+
+
+@pytest.fixture
+def make_hub(tmp_path: Path) -> Callable[..., Hub]:
+    """A hub of its own for a test that needs other settings; the test starts and stops it."""
+
+    def make(limits: Limits | None = None, **options: object) -> Hub:
+        return Hub(tmp_path, limits, **options)
+
+    return make
 
 
 @pytest.fixture

@@ -44,7 +44,9 @@ async def test_points_and_other_nodes_come_back_in_the_order_asked(hub, client) 
     assert results[4].StatusCode.value == _STATUS.BadNodeIdUnknown
 
 
-@pytest.mark.parametrize(("wanted", "source", "server"), [(0, True, False), (1, False, True), (2, True, True), (3, False, False)])
+@pytest.mark.parametrize(
+    ("wanted", "source", "server"), [(0, True, False), (1, False, True), (2, True, True), (3, False, False)]
+)
 async def test_timestamps_are_returned_as_asked(hub, client, wanted: int, source: bool, server: bool) -> None:
     hub.read("m00.ActivePower", 1.0)
     nodes = [_point("m00.ActivePower"), _standard(ua.ObjectIds.Server_ServiceLevel)]
@@ -118,9 +120,7 @@ async def test_a_request_for_nothing_or_with_a_negative_age_is_a_fault(client) -
 
 
 async def test_more_nodes_than_the_published_limit_are_a_fault(hub, client) -> None:
-    (limit,) = await _read(
-        client, _standard(ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead)
-    )
+    (limit,) = await _read(client, _standard(ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead))
     assert limit.Value.Value == hub.options.limits.nodes_per_read
     node = _point("m00.ActivePower")
     assert len(await _read(client, *[node] * limit.Value.Value)) == limit.Value.Value
