@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from address_space.model.hierarchy import HierarchyNode
 from address_space.model.ids import NodeUid
-from config.errors import Location, Problem
+from config.errors import ConfigErrors, Location, Problem
 from config.validation import problems_of
 
 Path = tuple[str | int, ...]
@@ -40,6 +40,13 @@ class ChannelConfig:
         else:
             line, column = self.location.line, self.location.column
         return Location(self.location.file, line, column, ".".join(["channels", self.id, *map(str, path)]))
+
+    def decode(self, model: type[BaseModel]) -> BaseModel:
+        """The options as the driver's own model; raises ConfigErrors with each mistake at its key."""
+        try:
+            return model.model_validate(dict(self.options))
+        except ValidationError as error:
+            raise ConfigErrors(self.problems(error, model.model_fields)) from error
 
     def problems(self, error: ValidationError, known: Collection[str] = ()) -> list[Problem]:
         """What a driver's options model said, each at its key; `known` are the names it knows, to suggest from."""

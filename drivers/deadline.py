@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from address_space.model.clock import NS, Clock
+from address_space.model.errors import HubError
 
 _Result = TypeVar("_Result")
 
 
-class Overrun(Exception):
+class Overrun(HubError):
     """The work was ended because its deadline had passed."""
 
 
@@ -68,7 +69,7 @@ class Watchman:
             return await work
         except asyncio.CancelledError:
             if shift.cancels and task.cancelling() - shift.cancels <= before:
-                raise Overrun from None
+                raise Overrun("the work did not end in time") from None
             raise
         finally:
             self._shift = None

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import ValidationError
-
 from address_space.model import Identification, Medium, MeteringUnit, Plant, PointSpec, Protocol, Quantity, Template
 from address_space.model.ids import UnitHandle
 from config.errors import ConfigErrors, Problem
@@ -110,9 +108,9 @@ class _Assembler:
 
     def _options(self, channel: ChannelConfig) -> Any:
         try:
-            return self._drivers[channel.driver].options.model_validate(dict(channel.options))
-        except ValidationError as error:
-            self._problems.extend(channel.problems(error))
+            return channel.decode(self._drivers[channel.driver].options)
+        except ConfigErrors as error:
+            self._problems.extend(error.problems)
             return None
 
     def _make(self, meter: MeterConfig, channel: ChannelConfig, options: Any) -> _Make | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from asyncua import ua
 from asyncua.server.address_space import AddressSpace, AttributeValue, NodeData
 
+from address_space.model.clock import to_datetime
 from address_space.model.quantity import Names
 from address_space.nodes.attributes import in_locale
 from address_space.nodes.catalogue import DEFAULT_LOCALE, Catalogue
@@ -44,14 +45,18 @@ _T = ua.VariantType
 _YES, _NO = True, False
 
 
-def build_types(aspace: AddressSpace) -> None:
-    """Insert the whole type model as real nodes, below the types of namespace 0, which must be there."""
+def build_types(aspace: AddressSpace, now_ns: int) -> None:
+    """Insert the whole type model as real nodes, below the types of namespace 0, which must be there.
+
+    `now_ns` is the time that their values show, UTC nanoseconds.
+    """
+    now = to_datetime(now_ns)
     virtual = aspace if isinstance(aspace, VirtualAddressSpace) else None
     model = virtual.model if virtual else TypeModel()
     catalogue = virtual.catalogue if virtual else Catalogue()
     nodes = type_nodes(model, catalogue)
     for node in nodes:
-        _insert(aspace, node, catalogue)
+        _insert(aspace, node, catalogue, now)
     for node in nodes:
         _link(aspace, node)
     if virtual:
@@ -59,13 +64,13 @@ def build_types(aspace: AddressSpace) -> None:
         virtual.subtypes.forget()
 
 
-def fill_namespaces(aspace: AddressSpace, application_uri: str) -> None:
+def fill_namespaces(aspace: AddressSpace, application_uri: str, now_ns: int) -> None:
     """Fixed namespace table, metadata of the plant's namespace, and the root object below Objects and Server."""
     uris = [STANDARD_URI, application_uri, PLANT_URI, TYPES_URI]
     array = aspace[NAMESPACE_ARRAY].attributes[_A.Value]
-    now = datetime.now(UTC)
+    now = to_datetime(now_ns)
     array.value = ua.DataValue(ua.Variant(uris, _T.String, is_array=True), ua.StatusCode(), now, now)
-    _plant_metadata(aspace)
+    _plant_metadata(aspace, now)
     root = plant_id(ROOT)
     _refer(aspace, OBJECTS, ORGANIZES, root, forward=True)
     _refer(aspace, SERVER, HAS_NOTIFIER, root, forward=True)
@@ -80,12 +85,12 @@ def enum_definition(enumeration: Enumeration, catalogue: Catalogue) -> ua.EnumDe
     return ua.EnumDefinition(Fields=fields)
 
 
-def _insert(aspace: AddressSpace, node: TypeNode, catalogue: Catalogue) -> None:
+def _insert(aspace: AddressSpace, node: TypeNode, catalogue: Catalogue, now: datetime) -> None:
     if node.node_id in aspace:
         raise TypeModelError(f"{node.symbol} ({node.node_id.to_string()}) is in the address space already")
     data = NodeData(node.node_id)
     _common(data, node.node_class, node.browse_name, node.names, node.descriptions)
-    _class_attributes(data, node, catalogue)
+    _class_attributes(data, node, catalogue, now)
     aspace[node.node_id] = data
 
 
@@ -110,7 +115,7 @@ def _common(
     _set(data, _A.UserWriteMask, 0, _T.UInt32)
 
 
-def _class_attributes(data: NodeData, node: TypeNode, catalogue: Catalogue) -> None:
+def _class_attributes(data: NodeData, node: TypeNode, catalogue: Catalogue, now: datetime) -> None:
     node_class = node.node_class
     if node_class in (ua.NodeClass.ObjectType, ua.NodeClass.VariableType, ua.NodeClass.DataType):
         _set(data, _A.IsAbstract, node.abstract, _T.Boolean)
@@ -138,7 +143,6 @@ def _class_attributes(data: NodeData, node: TypeNode, catalogue: Catalogue) -> N
         _set(data, _A.UserAccessLevel, 1, _T.Byte)
         _set(data, _A.MinimumSamplingInterval, 0.0, _T.Double)
         _set(data, _A.Historizing, _NO, _T.Boolean)
-        now = datetime.now(UTC)
         variant = in_locale(node.value, node.variant, DEFAULT_LOCALE)
         data.attributes[_A.Value] = AttributeValue(ua.DataValue(variant, ua.StatusCode(), now, now))
 
@@ -173,7 +177,7 @@ def _type_definition(node: NodeData) -> ua.NodeId:
     return ua.NodeId()
 
 
-def _plant_metadata(aspace: AddressSpace) -> None:
+def _plant_metadata(aspace: AddressSpace, now: datetime) -> None:
     """NamespaceMetadata of the plant's namespace (OPC 10000-5 6.3.13); that of the types is part of their model."""
     top = ua.NodeId("plant", NS_SERVER)
     _metadata_node(aspace, top, PLANT_URI, ua.NodeClass.Object, SERVER_NAMESPACES, HAS_COMPONENT, standard(11616))
@@ -187,7 +191,6 @@ def _plant_metadata(aspace: AddressSpace) -> None:
         _set(data, _A.AccessLevel, 1, _T.Byte)
         _set(data, _A.UserAccessLevel, 1, _T.Byte)
         _set(data, _A.Historizing, _NO, _T.Boolean)
-        now = datetime.now(UTC)
         stored = ua.DataValue(in_locale(value, variant, DEFAULT_LOCALE), ua.StatusCode(), now, now)
         data.attributes[_A.Value] = AttributeValue(stored)
 

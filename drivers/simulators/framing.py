@@ -10,6 +10,8 @@ from enum import Enum
 from struct import Struct
 from typing import Final
 
+from address_space.model.errors import HubError
+
 MAX_PDU = 253
 _MBAP: Final = Struct(">HHHB")
 _MAX_RTU = 256
@@ -26,7 +28,7 @@ class Framing(Enum):
     """Serial frames with checksum through a TCP connection, as transparent gateways send them."""
 
 
-class BrokenStream(ValueError):
+class BrokenStream(HubError):
     """The bytes cannot be Modbus TCP; a device closes such a connection."""
 
 

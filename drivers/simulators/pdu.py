@@ -9,6 +9,8 @@ from enum import IntEnum
 from struct import Struct
 from typing import Final, Protocol
 
+from address_space.model.errors import HubError
+
 READ_COILS, READ_DISCRETE, READ_HOLDING, READ_INPUT = 1, 2, 3, 4
 WRITE_COIL, WRITE_WORD, WRITE_COILS, WRITE_WORDS = 5, 6, 15, 16
 MAX_READ_WORDS, MAX_READ_BITS, MAX_WRITE_WORDS, MAX_WRITE_BITS = 125, 2000, 123, 1968
@@ -33,7 +35,7 @@ class Refusal(IntEnum):
     TARGET_SILENT = 11
 
 
-class Refused(Exception):
+class Refused(HubError):
     """The bank has no such registers or does not take the value."""
 
     def __init__(self, code: Refusal) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -36,23 +37,27 @@ def run(arguments: argparse.Namespace) -> int:
 async def _read(arguments: argparse.Namespace) -> int:
     async with HubClient(arguments.url) as client:
         values = await client.read(arguments.id)
-        if arguments.json and not arguments.follow:
+        if arguments.follow:
+            await _follow(client, [value.id for value in values], as_json=arguments.json)
+        elif arguments.json:
             print_json([_as_json(value) for value in values])
-        elif not arguments.follow:
-            _print_table(arguments.id, values)
         else:
-            stop = stop_on_signals()
-            async with client.changes([value.id for value in values]) as changes:
-                while not stop.is_set():
-                    change = asyncio.ensure_future(anext(changes))
-                    waiting = asyncio.ensure_future(stop.wait())
-                    await asyncio.wait({change, waiting}, return_when=asyncio.FIRST_COMPLETED)
-                    waiting.cancel()
-                    if not change.done():
-                        change.cancel()
-                        break
-                    _print_line(change.result(), as_json=arguments.json)
+            _print_table(arguments.id, values)
     return 0
+
+
+async def _follow(client: HubClient, points: list[str], *, as_json: bool) -> None:
+    stop = stop_on_signals()
+
+    async def print_changes() -> None:
+        async with client.changes(points) as changes:
+            async for change in changes:
+                _print_line(change, as_json=as_json)
+
+    async with asyncio.TaskGroup() as tasks:
+        printing = tasks.create_task(print_changes(), name="changes")
+        await stop.wait()
+        printing.cancel()
 
 
 def _as_json(value: ReadValue) -> dict[str, Any]:
@@ -98,8 +103,6 @@ def _print_table(title: str, values: list[ReadValue]) -> None:
 
 def _print_line(value: ReadValue, *, as_json: bool) -> None:
     if as_json:
-        import json
-
         sys.stdout.write(json.dumps(_as_json(value), ensure_ascii=False) + "\n")
     else:
         sys.stdout.write(

@@ -39,6 +39,7 @@ class HubInternalServer(InternalServer):  # type: ignore[misc]
         self, aspace: AddressSpace, projection: Projection, policy: SessionPolicy, options: OpcUaOptions, clock: Clock
     ) -> None:
         self._sessions: dict[bytes, HubSession] = {}
+        self.clock = clock
         self.limits = options.limits
         self.advertised_urls = options.advertised_urls
         self.cumulated_sessions = 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncua import ua
 
+from address_space.model.errors import HubError
 from address_space.model.quantity import DataType
 from address_space.nodes.fast import PLANT_NAMESPACE, Resolve
 from address_space.nodes.monitored_rows import ItemSpec, Mode, Trigger
@@ -30,7 +31,7 @@ _NO_DEADBAND = -1.0
 _MAX_PERCENT = 100.0
 
 
-class Refused(Exception):
+class Refused(HubError):
     """One item cannot be had; carries the status code."""
 
     def __init__(self, code: int) -> None:

@@ -113,7 +113,7 @@ def _skip_node_id(body: bytes, offset: int) -> int:
     encoding = body[offset] & 0x3F
     if encoding in _STRING_IDS:
         (length,) = _I32.unpack_from(body, offset + 3)
-        end = offset + 7 + max(length, 0)
+        end: int = offset + 7 + max(length, 0)
     else:
         size = _NODE_ID_SIZES.get(encoding)
         if size is None:

@@ -132,8 +132,8 @@ class HubServer:
         """Make the real nodes, without listening."""
         await self._iserver.load_standard_address_space()
         await self._iserver._address_space_fixes()  # noqa: SLF001
-        build_types(self.aspace)
-        fill_namespaces(self.aspace, self.options.application_uri)
+        build_types(self.aspace, self._clock.now_ns())
+        fill_namespaces(self.aspace, self.options.application_uri, self._clock.now_ns())
         server_nodes.fill_server_nodes(self.aspace, self.options, self._clock.now_ns())
 
     async def stop(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from asyncua.crypto.permission_rules import User
 from asyncua.server.internal_session import InternalSession, SessionState
 from asyncua.ua.ua_binary import nodeid_to_binary
 
+from address_space.model.clock import NS
 from address_space.nodes import match_locale
 from address_space.nodes.catalogue import DEFAULT_LOCALE
 from server.opcua.access import HubUser
@@ -39,6 +39,7 @@ class HubSession(InternalSession):  # type: ignore[misc]
 
     def __init__(self, internal_server: HubInternalServer, *args: Any, **kwargs: Any) -> None:
         super().__init__(internal_server, *args, **kwargs)
+        self.touch()
         if self.external:
             self.iserver.unregister_external_session(self)
             self.auth_token = ua.NodeId(secrets.token_bytes(_TOKEN_BYTES), 0, ua.NodeIdType.ByteString)
@@ -68,8 +69,12 @@ class HubSession(InternalSession):  # type: ignore[misc]
     @property
     def idle_s(self) -> float:
         """Seconds since the last request."""
-        idle: float = time.monotonic() - self._last_activity
+        idle: float = (self.iserver.clock.monotonic_ns() - self._touched_ns) / NS
         return idle
+
+    def touch(self) -> None:
+        """A request came."""
+        self._touched_ns = self.iserver.clock.monotonic_ns()
 
     def bind(self, channel: HubProcessor, params: Any, certificate: bytes | None) -> Any:
         """Activate on `channel`; raises where it is another's session."""

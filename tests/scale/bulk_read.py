@@ -96,4 +96,3 @@ async def _case(server: Child, client: BenchClient, request: ua.ReadRequest, nod
             sent += 1
         rounds.append((server.cpu_s - before) / (sent * nodes) * 1e6)
     return Figure.of(rounds)
-

@@ -66,10 +66,14 @@ def run(size: Size, step: Callable[[str], None]) -> list[Row]:
         stock = asyncio.run(measure(server, Load(stock_items, STOCK_PERIOD_S), size))
     rows = []
     for count, delivery in zip(items, ours, strict=True):
-        note = f"server CPU a change beyond the updates' own; delivered {delivery.share:.0%} at {PERIOD_S * 1000:.0f} ms"
+        note = (
+            f"server CPU a change beyond the updates' own; delivered {delivery.share:.0%} at {PERIOD_S * 1000:.0f} ms"
+        )
         compared = f"; stock: {stock_items:,} items every {STOCK_PERIOD_S:.0f} s, {stock.share:.0%} delivered"
         rows.append(
-            Row(NAME, f"Notified value, {count:,} items", "µs", delivery.cost, stock.cost, GOAL_US, note=note + compared)
+            Row(
+                NAME, f"Notified value, {count:,} items", "µs", delivery.cost, stock.cost, GOAL_US, note=note + compared
+            )
         )
     return rows
 
@@ -82,21 +86,20 @@ async def measure(server: Child, load: Load, size: Size) -> Delivery:
     baselines = [await _busy(server, seconds) for _ in range(ROUNDS[size])]
     baseline = Figure.of(baselines).value
     costs, shares = [], []
-    async with BenchClient(server.ready["url"]) as client:
-        async with asyncio.TaskGroup() as tasks:
-            subscriber = Subscriber(client)
-            await subscriber.subscribe(load)
-            receiving = tasks.create_task(subscriber.receive(), name="receive")
-            await asyncio.sleep(max(1.0, 3 * load.period_s))
-            for _ in range(ROUNDS[size]):
-                changes, updated = subscriber.changes, server("counters")["updated"]
-                busy = await _busy(server, seconds)
-                delivered = subscriber.changes - changes
-                if not delivered:
-                    raise RuntimeError("no change was delivered")
-                costs.append((busy - baseline) * seconds / delivered * 1e6)
-                shares.append(delivered / (server("counters")["updated"] - updated))
-            receiving.cancel()
+    async with BenchClient(server.ready["url"]) as client, asyncio.TaskGroup() as tasks:
+        subscriber = Subscriber(client)
+        await subscriber.subscribe(load)
+        receiving = tasks.create_task(subscriber.receive(), name="receive")
+        await asyncio.sleep(max(1.0, 3 * load.period_s))
+        for _ in range(ROUNDS[size]):
+            changes, updated = subscriber.changes, server("counters")["updated"]
+            busy = await _busy(server, seconds)
+            delivered = subscriber.changes - changes
+            if not delivered:
+                raise RuntimeError("no change was delivered")
+            costs.append((busy - baseline) * seconds / delivered * 1e6)
+            shares.append(delivered / (server("counters")["updated"] - updated))
+        receiving.cancel()
     server("pace", every_s=0, units=0)
     return Delivery(Figure.of(costs), Figure.of(shares).value, baseline)
 

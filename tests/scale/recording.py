@@ -82,7 +82,9 @@ def run(size: Size, step: Callable[[str], None]) -> list[Row]:
             stock.read,
             note=f"wall time a value; {hot_read.value:.2f} µs from days that are not packed",
         ),
-        Row(NAME, "Bytes a value, hot day", "B", hot, Figure.once(stock.size), note="counters and gauges, 20 a reading"),
+        Row(
+            NAME, "Bytes a value, hot day", "B", hot, Figure.once(stock.size), note="counters and gauges, 20 a reading"
+        ),
         Row(NAME, "Bytes a value, packed day", "B", packed, Figure.once(stock.size)),
     ]
 
@@ -196,7 +198,7 @@ def _used_bytes(folder: Path) -> int:
 
 async def _stock(size: Size) -> Stock:
     """Writing goes through asyncua; its table is then filled directly, so that reading does not wait for that."""
-    node = ua.NodeId("register", 2)
+    node = ua.NodeId(1, 2)  # its tables cannot be named for string ids
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     with tempfile.TemporaryDirectory(prefix="joulehub-bench-") as folder:
         file = Path(folder) / "history.db"
@@ -210,7 +212,7 @@ async def _stock(size: Size) -> Stock:
         table = storage._get_table_name(node)
         await storage._db.execute(f'DELETE FROM "{table}"')
         await storage._db.executemany(
-            f'INSERT INTO "{table}" VALUES (NULL, ?, ?, 0, ?, \'Double\', ?)',
+            f"INSERT INTO \"{table}\" VALUES (NULL, ?, ?, 0, ?, 'Double', ?)",
             [_stock_row(begin + timedelta(seconds=SLOT_S * slot), slot) for slot in range(YEAR[size])],
         )
         await storage._db.commit()

@@ -20,7 +20,9 @@ from tests.scale.plants import VARIABLES, node_id, unit_id
 async def build(server: Server, objects: int, *, variables: int = VARIABLES) -> list[ua.NodeId]:
     """Add the model in one flat folder; returns the ids of the variables, in the order of `plants.node_id`."""
     namespace = await server.register_namespace("urn:bench")
-    folder = await server.nodes.objects.add_folder(ua.NodeId("folder", namespace), ua.QualifiedName("Folder", namespace))
+    folder = await server.nodes.objects.add_folder(
+        ua.NodeId("folder", namespace), ua.QualifiedName("Folder", namespace)
+    )
     ids = []
     for number in range(objects):
         name = unit_id(number)

@@ -39,9 +39,7 @@ class Loop:
         meters = len(self._ids) // VARIABLES
         while True:
             for number in range(channel * self._meters, min((channel + 1) * self._meters, meters)):
-                answer = await client.read_input_registers(
-                    0, count=_WORDS, device_id=number % self._meters + 1
-                )
+                answer = await client.read_input_registers(0, count=_WORDS, device_id=number % self._meters + 1)
                 self.requests += 1
                 if answer.isError():
                     continue

@@ -109,6 +109,10 @@ def mixed_plant(*, backwards: bool = False) -> Plant:
     return Plant(nodes_of_plant, units)
 
 
+STANDARD_NS = 1_800_000_000_000_000_000
+"""When the real nodes were made."""
+
+
 @pytest.fixture(scope="session")
 def standard_nodes() -> bytes:
     """Namespace 0, built once."""
@@ -122,8 +126,8 @@ def space(standard_nodes: bytes) -> VirtualAddressSpace:
     """The mixed plant in a complete address space; tests that share it do not change it."""
     made = virtual_space(mixed_plant())
     made._nodes = pickle.loads(standard_nodes)  # noqa: S301
-    build_types(made)
-    fill_namespaces(made, "urn:joulehub:test")
+    build_types(made, STANDARD_NS)
+    fill_namespaces(made, "urn:joulehub:test", STANDARD_NS)
     return made
 
 

@@ -120,11 +120,8 @@ class TestThePort:
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=80))
 def test_any_bytes_are_either_a_request_or_undecodable(body: bytes) -> None:
-    try:
+    with contextlib.suppress(ua.uaerrors.BadDecodingError):
         request = parse(body, 7)
-    except ua.UaStatusCodeError as refused:
-        assert refused.code == ua.StatusCodes.BadDecodingError
-    else:
         assert request.request_id == 7
         assert request.offset <= len(body)
 

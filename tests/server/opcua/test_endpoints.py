@@ -89,22 +89,18 @@ class TestEndpoints:
                 thief.uaclient.protocol.authentication_token = own
             await owner.get_node(ua.NodeId(2258)).read_value()
 
-    async def test_none_is_refused_where_it_is_not_allowed(self, make_hub) -> None:
-        closed = make_hub(allow_none=False)
-        await closed.server.start()
-        try:
-            with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
-                await Client(closed.url, timeout=2).connect()
-        finally:
-            await closed.server.stop()
-
-    async def test_advertised_addresses_are_told_instead(self, make_hub) -> None:
+    async def test_advertised_addresses_are_told_instead_and_none_is_refused_where_it_is_not_allowed(
+        self, make_hub
+    ) -> None:
         urls = ("opc.tcp://hub.example:4841/joulehub", "opc.tcp://10.1.2.3:4842/joulehub")
-        natted = make_hub(advertised_urls=urls)
+        natted = make_hub(advertised_urls=urls, allow_none=False)
         await natted.server.start()
         try:
-            endpoints = await natted.client().connect_and_get_server_endpoints()
-            assert {one.EndpointUrl for one in endpoints} == {urls[0]}
+            with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
+                await Client(natted.url, timeout=2).connect()
+            told = await natted.server._iserver.get_endpoints(ua.GetEndpointsParameters())
+            assert {one.EndpointUrl for one in told} == {urls[0]}
+            assert ua.MessageSecurityMode.None_ not in {one.SecurityMode for one in told}
             asked = ua.GetEndpointsParameters()
             asked.EndpointUrl = "opc.tcp://10.1.2.3:4842"
             told = await natted.server._iserver.get_endpoints(asked)
