@@ -169,6 +169,10 @@ class DriverPlugin(Protocol):
     def compile(self, profile: Any) -> Any:
         """Check and compile the protocol's part of a `drivers.profiles.Profile`; raises ProfileError."""
 
+    def factors(self, compiled: Any, ratio: tuple[float, float]) -> Sequence[float]:
+        """By what each point's registers are multiplied for instrument transformers (CT, PT) as configured, in the
+        order of the profile's points; 0 where only the device itself knows."""
+
     def check_address(self, address: str) -> str:
         """Empty where the device address is possible in this protocol, else what is wrong with it."""
 

@@ -31,7 +31,7 @@ OPEN_DEADLINE_S = 10.0
 PROBE_EXCHANGES = 3
 """How many exchanges a probe may take."""
 BACKOFF_FIRST_S = 0.5
-BACKOFF_LAST_S = 30.0
+BACKOFF_LAST_S = 10.0
 SILENT_EXCHANGES = 5
 SILENT_NS = 60 * NS
 """A line on which nothing answers for so long and so often is opened anew: a peer that vanished without a word
@@ -44,7 +44,7 @@ class Channel:
     """The only way to a driver: `async with` it. Every wait for a turn ends, because every exchange does.
 
     A line that worked and is lost is opened again by the next request; where that fails, or it breaks before
-    anything answered, requests raise ChannelDown until a pause is over, which doubles from 0.5 s to 30 s.
+    anything answered, requests raise ChannelDown until a pause is over, which doubles from 0.5 s to 10 s.
     """
 
     def __init__(self, id: str, driver: Driver, line: Line, clock: Clock) -> None:  # noqa: A002

@@ -75,6 +75,8 @@ class Watchman:
             self._shift = None
             for _ in range(shift.cancels):
                 task.uncancel()
+            if task.cancelling() > before:
+                raise asyncio.CancelledError  # also where the work swallowed it, as wait_for of Python 3.11 may
 
     async def _watch(self) -> None:
         while True:

@@ -116,7 +116,7 @@ class DeviceHealth:
     def cut_off(self, row: int) -> bool:
         """The line is down: the device is lost without a fault of its own. False where that was so already."""
         code = _REASON_CODE[Reason.NOT_CONNECTED]
-        if int(self.reason[row]) == code:
+        if self.lost[row] and int(self.reason[row]) == code:
             return False
         self.reason[row] = code
         self.lost[row] = True

@@ -1,7 +1,8 @@
 """The running hub: builds every part, hands each to the others, starts them in order and stops them in reverse.
 
-On the way down nothing accepted is lost: pollers stop first, what they delivered is applied and recorded, then the
-store is flushed and closed while OPC UA clients are told that the server is shutting down.
+On the way down nothing accepted is lost: pollers stop first, what they delivered is applied and recorded, OPC UA
+clients are told that the server is shutting down, then the store is flushed and closed. A part that fails for good
+takes the hub down the same way.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from address_space.model import Clock, LiveTable, Plant, SystemClock
+from address_space.model import Clock, HubError, LiveTable, Plant, SystemClock
 from config.loader import load_plant
 from config.plant import PlantConfig
 from config.settings import HubSettings
@@ -30,17 +33,19 @@ from historian.recorder import Recorder
 from historian.sqlite import SqliteStore, StoreOptions
 from server.assembly import Assembly, assemble
 from server.engine import Engine
+from server.errors import CannotListen, DataUnwritable, PartFailed, causes, reason_of
 from server.health import SERVICE_LEVEL_STOPPING, service_level
-from server.opcua import HubServer, Limits, OpcUaOptions
+from server.on_demand import OnDemand
+from server.opcua import HubServer, Limits, OpcUaOptions, Protection
 
 log = logging.getLogger(__name__)
 
 STATUS_EVERY_S = 2.0
 RESTORE_UNITS = 500
 """Units whose last stored values are fetched at once after a start."""
+RESTORE_FIRST_S = 1.0
+"""How long polling waits for them; what is not restored by then comes while meters are read."""
 NS_PER_MS = 1_000_000
-DRAIN_S = 0.8
-"""How long a stop waits for delivered readings to be applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def draw(
     plugins = drivers if drivers is not None else load_drivers()
     profiles = library if library is not None else load_library(*site_profiles(settings.plant))
     config = load_plant(settings.plant, profiles=profiles.names, drivers=plugins.keys(), progress=progress)
-    assembly = assemble(config, profiles, plugins, settings.polling)
+    assembly = assemble(config, profiles, plugins, settings.polling, recorded=settings.history.enabled)
     return Blueprint(settings, config, assembly)
 
 
@@ -77,10 +82,9 @@ class Hub:
     """One hub, built from a blueprint; `run` starts it, serves until told to stop, and stops it."""
 
     def __init__(self, blueprint: Blueprint, clock: Clock | None = None) -> None:
-        self.blueprint = blueprint
+        self.settings = blueprint.settings
         self.clock = clock if clock is not None else SystemClock()
-        settings = blueprint.settings
-        assembly = blueprint.assembly
+        settings, assembly = blueprint.settings, blueprint.assembly
         self.plant = assembly.plant
         self.live = LiveTable(self.plant, self.clock.now_ns())
         self.store = _store(settings, self.clock)
@@ -96,47 +100,72 @@ class Hub:
             channel = Channel(bus.config.id, driver, bus.plugin.line(bus.options), self.clock)
             if bus.devices:
                 self.pollers.append(Poller(channel, bus.devices, self.engine, self.clock, policy, seed=index))
+        self.on_demand = OnDemand(self.plant, self.pollers, self.engine)
+        self._bind_methods()
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until `stop` is set; calls `ready` once clients can connect. A part that fails for good raises."""
-        async with AsyncExitStack() as stack:
-            if self.store is not None and self.recorder is not None:
+        """Serve until `stop` is set; calls `ready` once clients can connect.
+
+        Raises HubError where a part cannot start (DataUnwritable, HistoryError, CannotListen) or fails for good
+        (PartFailed); everything that had started is then stopped.
+        """
+        try:
+            async with AsyncExitStack() as stack:
+                await self._start(stack)
+                log.info("hub ready endpoint=%s units=%d", self.opcua.endpoint_urls[0], len(self.plant.units))
+                ready()
+                await self._serve(stop)
+        except ExceptionGroup as group:
+            raise next(causes(group)) from group
+        log.info("hub stopped readings=%d", self.engine.readings_applied)
+
+    def _bind_methods(self) -> None:
+        """Put what the hub can do behind the methods of its nodes. No driver can set a clock so far."""
+        reads = self.on_demand
+        self.opcua.bind("ReadNow", reads.read_now, protection=Protection.NONE, executable=reads.reaches)
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        _prepare(self.settings.data_dir)
+        if self.store is not None and self.recorder is not None:
+            try:
                 await stack.enter_async_context(self.store)
-                await stack.enter_async_context(self.recorder)
+            except OSError as error:
+                raise _unwritable(self.store.folder, error) from error
+            await stack.enter_async_context(self.recorder)
+        try:
             await self.opcua.start()
-            stack.push_async_callback(self.opcua.stop)
-            gc.collect()
-            gc.freeze()
-            stack.callback(gc.unfreeze)
-            log.info("hub ready endpoint=%s units=%d", self.opcua.endpoint_urls[0], len(self.plant.units))
-            ready()
-            await self._serve(stop)
+        except OSError as error:
+            opcua = self.settings.opcua
+            raise CannotListen(
+                f"OPC UA cannot listen on {opcua.host}:{opcua.port}: {reason_of(error)}",
+                hint="stop the program that has the port, perhaps another hub, or set another in opcua.port and "
+                "opcua.host",
+            ) from error
+        stack.push_async_callback(self.opcua.stop)
+        gc.collect()
+        gc.freeze()
+        stack.callback(gc.unfreeze)
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as core:
-            work = [
-                core.create_task(self.engine.run(), name="engine"),
-                core.create_task(self._watch(), name="status"),
-            ]
-            if self.store is not None:
-                work.append(core.create_task(self._restore(self.store), name="restore"))
-                work.append(core.create_task(self.store.upkeep(), name="history-upkeep"))
-            async with asyncio.TaskGroup() as polling:
-                polls = [polling.create_task(poller.run(), name=f"poll-{poller.channel.id}") for poller in self.pollers]
+        try:
+            async with asyncio.TaskGroup() as tasks:
+
+                def begin(part: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+                    return tasks.create_task(_part(part, work), name=part)
+
+                others = [begin("engine", self.engine.run), begin("status", self._watch)]
+                if self.store is not None:
+                    others.append(begin("restore", partial(self._restore, self.store)))
+                    # First of all, for a while: a line that is down would leave nothing to restore.
+                    await asyncio.wait(others[-1:], timeout=RESTORE_FIRST_S)
+                    others.append(begin("history-upkeep", self.store.upkeep))
+                polls = [begin(f"poll-{poller.channel.id}", poller.run) for poller in self.pollers]
                 await stop.wait()
                 await self.opcua.set_service_level(SERVICE_LEVEL_STOPPING)
-                for task in polls:
-                    task.cancel()
-            await self._drain()
-            for task in work:
-                task.cancel()
-
-    async def _drain(self) -> None:
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                await self.engine.drained()
-        except TimeoutError:
-            log.warning("readings were still waiting when the hub stopped")
+                await _end(polls)
+                await _end(others)
+        finally:
+            self.engine.flush()
 
     async def _watch(self) -> None:
         while True:
@@ -155,10 +184,50 @@ class Hub:
                     rows, columns = np.nonzero(latest.time_ms)
                     handles = begin + rows * block.template.width + columns
                     times = latest.time_ms[rows, columns] * NS_PER_MS
-                    self.live.restore(handles, latest.values[rows, columns], times, {})
-                    self.opcua.projection.touch(handles, np.ones(handles.size, np.bool_))
-        except HistoryError:
-            log.exception("last values could not be restored")
+                    shown = self.live.restore(handles, latest.values[rows, columns], times, {})
+                    if shown.size:
+                        self.opcua.projection.touch(shown, np.ones(shown.size, np.bool_))
+        except HistoryError as error:
+            log.warning("last values not restored error=%s", error)
+
+
+async def _part(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run one part of the hub; whatever ends it becomes an error that names it."""
+    try:
+        await work()
+    except HubError:
+        raise
+    except Exception as error:
+        log.exception("part failed part=%s", name)
+        raise PartFailed(
+            f"the part {name!r} failed: {type(error).__name__}: {error}",
+            hint="the log has the details; start the hub again",
+        ) from error
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+def _prepare(data_dir: Path) -> None:
+    """Make the data folder; raises DataUnwritable."""
+    trial = data_dir / ".writable"
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise _unwritable(data_dir, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> DataUnwritable:
+    return DataUnwritable(
+        f"the data folder {folder} cannot be written: {reason_of(error)}",
+        hint="make it writable for the hub's user, or set another data_dir",
+    )
 
 
 def _store(settings: HubSettings, clock: Clock) -> SqliteStore | None:
@@ -192,6 +261,7 @@ def _opcua_options(settings: HubSettings) -> OpcUaOptions:
         advertised_urls=opcua.advertised_urls,
         allow_none=opcua.allow_none_security,
         allow_anonymous=opcua.allow_anonymous,
+        locale=opcua.locale,
         name=opcua.application_name,
         limits=Limits(history_values=settings.history.raw_limit),
     )

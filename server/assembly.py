@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from address_space.model import Identification, Medium, MeteringUnit, Plant, PointSpec, Protocol, Quantity, Template
@@ -19,10 +20,12 @@ from drivers.api import Device, DriverPlugin
 from drivers.errors import ProfileError
 from drivers.poller import PollClass, PolledDevice
 from drivers.profiles import PollClass as ProfileClass
-from drivers.profiles import Profile, ProfileLibrary
+from drivers.profiles import ProfileLibrary
 
 OVERRANGE = 1.2
 """Ratings are exceeded in service: EURange reaches this far beyond them."""
+_NO_ATTRIBUTES: Mapping[str, str | float] = MappingProxyType({})
+"""One for all units that have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,26 @@ class _Make:
     classes: tuple[PollClass, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A channel with its options decoded; both are None where they are wrong."""
+
+    config: ChannelConfig
+    plugin: DriverPlugin
+    options: Any
+    protocol: Protocol | None
+
+
 def assemble(
-    config: PlantConfig, library: ProfileLibrary, drivers: Mapping[str, DriverPlugin], polling: PollingSettings
+    config: PlantConfig,
+    library: ProfileLibrary,
+    drivers: Mapping[str, DriverPlugin],
+    polling: PollingSettings,
+    *,
+    recorded: bool = True,
 ) -> Assembly:
-    """Build the plant; raises ConfigErrors with every mistake found."""
-    return _Assembler(config, library, drivers, polling).assemble()
+    """Build the plant; raises ConfigErrors with every mistake found. Not `recorded`: no variable claims a history."""
+    return _Assembler(config, library, drivers, polling, recorded=recorded).assemble()
 
 
 class _Assembler:
@@ -69,92 +87,110 @@ class _Assembler:
         library: ProfileLibrary,
         drivers: Mapping[str, DriverPlugin],
         polling: PollingSettings,
+        *,
+        recorded: bool,
     ) -> None:
         self._config = config
         self._library = library
         self._drivers = drivers
         self._hold_s = polling.hold_s
+        self._recorded = recorded
         periods = polling.periods.model_dump()
         self._periods = {kind: periods[kind.value] for kind in ProfileClass if periods[kind.value]}
         self._problems: list[Problem] = []
-        self._makes: dict[tuple[object, ...], _Make] = {}
-        self._compiled: dict[tuple[str, str], Any] = {}
+        self._lines: dict[str, _Line] = {}
+        self._makes: dict[tuple[object, ...], _Make | None] = {}
+        self._compiled: dict[str, Any] = {}
         self._identifications: dict[tuple[int, int], Identification] = {}
 
     def assemble(self) -> Assembly:
-        channels = {channel.id: channel for channel in self._config.channels}
-        options = {channel.id: self._options(channel) for channel in self._config.channels}
-        units: list[MeteringUnit] = []
+        self._lines = {channel.id: self._line(channel) for channel in self._config.channels}
         made: list[tuple[MeterConfig, _Make]] = []
         for meter in self._config.meters:
-            channel = channels[meter.channel]
-            make = self._make(meter, channel, options[channel.id])
+            make = self._make(meter)
             if make is not None:
                 made.append((meter, make))
-                units.append(self._unit(meter, make))
         if self._problems:
             raise ConfigErrors(self._problems)
-        plant = Plant(self._config.nodes, units)
-        devices: dict[str, list[PolledDevice]] = {channel: [] for channel in channels}
+        plant = Plant(self._config.nodes, [self._unit(meter, make) for meter, make in made])
+        devices: dict[str, list[PolledDevice]] = {channel: [] for channel in self._lines}
         for meter, make in made:
             if meter.enabled:
                 unit = plant.unit_of[meter.id]
                 devices[meter.channel].append(PolledDevice(_device(plant, unit, meter, make), make.classes))
         buses = tuple(
-            Bus(channel, self._drivers[channel.driver], options[name], tuple(devices[name]))
-            for name, channel in channels.items()
+            Bus(line.config, line.plugin, line.options, tuple(devices[name])) for name, line in self._lines.items()
         )
         return Assembly(plant, buses)
 
-    def _options(self, channel: ChannelConfig) -> Any:
+    def _line(self, channel: ChannelConfig) -> _Line:
+        plugin = self._drivers[channel.driver]
         try:
-            return channel.decode(self._drivers[channel.driver].options)
+            options = channel.decode(plugin.options)
         except ConfigErrors as error:
             self._problems.extend(error.problems)
-            return None
+            return _Line(channel, plugin, None, None)
+        return _Line(channel, plugin, options, plugin.protocol(options))
 
-    def _make(self, meter: MeterConfig, channel: ChannelConfig, options: Any) -> _Make | None:
-        plugin = self._drivers[channel.driver]
-        wrong = plugin.check_address(meter.address)
+    def _make(self, meter: MeterConfig) -> _Make | None:
+        """What the meter is; None, with the mistake noted, where it cannot be."""
+        line = self._lines[meter.channel]
+        wrong = line.plugin.check_address(meter.address)
         if wrong:
             self._problems.append(meter.problem("address", wrong))
-            return None
-        key = (meter.profile, meter.channel, meter.ct, meter.pt, meter.rated_current_a, meter.rated_power_kw)
-        make = self._makes.get(key)
-        if make is None and options is not None:
-            profile = self._library.get(meter.profile)
-            if profile.protocol != plugin.name:
-                hint = f"put the meter on a channel with driver {profile.protocol}"
-                what = (
-                    f"the profile {meter.profile!r} speaks {profile.protocol}, the channel {channel.id!r} {plugin.name}"
-                )
-                self._problems.append(meter.problem("profile", what, hint))
-                return None
-            try:
-                make = self._makes[key] = self._shared(meter, profile, plugin, options)
-            except ProfileError as error:
-                self._problems.append(meter.problem("profile", error.what, error.hint))
+        ratings = (meter.ct, meter.pt, meter.rated_current_a, meter.rated_power_kw)
+        key = (meter.profile, line.plugin.name, line.protocol, *ratings)
+        if key not in self._makes:
+            self._makes[key] = self._new_make(meter, line)
+        make = self._makes[key]
+        if make is None and self._library.get(meter.profile).protocol != line.plugin.name:
+            self._problems.append(self._misplaced(meter, line))
         return make
 
-    def _shared(self, meter: MeterConfig, profile: Profile, plugin: DriverPlugin, options: Any) -> _Make:
-        protocol = plugin.protocol(options)
-        ratings = (meter.profile, meter.ct, meter.pt, meter.rated_current_a, meter.rated_power_kw)
-        for known, make in self._makes.items():
-            if (known[0], *known[2:]) == ratings and make.protocol is protocol:
-                return make
-        compiled_key = (plugin.name, profile.name)
-        if compiled_key not in self._compiled:
-            self._compiled[compiled_key] = plugin.compile(profile)
-        specs = [_rated(spec, meter) for spec in profile.point_specs(self._periods)]
-        name = "|".join(str(part) for part in (protocol.name, *ratings))
+    def _misplaced(self, meter: MeterConfig, line: _Line) -> Problem:
+        speaks = self._library.get(meter.profile).protocol
+        what = f"the profile {meter.profile!r} speaks {speaks}, the channel {meter.channel!r} {line.plugin.name}"
+        return meter.problem("profile", what, f"put the meter on a channel with driver {speaks}")
+
+    def _new_make(self, meter: MeterConfig, line: _Line) -> _Make | None:
+        profile = self._library.get(meter.profile)
+        if line.protocol is None or profile.protocol != line.plugin.name:
+            return None
+        if profile.name not in self._compiled:
+            try:
+                self._compiled[profile.name] = line.plugin.compile(profile)
+            except ProfileError as error:
+                # One mistake of the profile, not one of every meter that is such a device.
+                self._compiled[profile.name] = None
+                what = f"the profile {profile.name!r} cannot be used: {' | '.join(map(str, error.mistakes))}"
+                self._problems.append(meter.problem("profile", what))
+        compiled = self._compiled[profile.name]
+        if compiled is None:
+            return None
+        factors = line.plugin.factors(compiled, meter.ratio)
+        specs = [
+            self._rated(spec, meter, factor)
+            for spec, factor in zip(profile.point_specs(self._periods), factors, strict=True)
+        ]
+        ratings = (meter.ct, meter.pt, meter.rated_current_a, meter.rated_power_kw)
+        name = "|".join(str(part) for part in (line.protocol.name, profile.name, *ratings))
         template = Template(name, specs, default_hold_s=self._hold_s)
         return _Make(
             template,
-            self._compiled[compiled_key],
-            protocol,
+            compiled,
+            line.protocol,
             profile.medium,
             Identification(manufacturer=profile.vendor, model=profile.model, device_class="Meter"),
             poll_classes(template),
+        )
+
+    def _rated(self, spec: PointSpec, meter: MeterConfig, factor: float) -> PointSpec:
+        """The point of a profile as a point of such a meter."""
+        return replace(
+            spec,
+            eu_range=_rated_range(spec, meter),
+            rollover=spec.rollover * factor,
+            record=spec.record and self._recorded,
         )
 
     def _unit(self, meter: MeterConfig, make: _Make) -> MeteringUnit:
@@ -172,7 +208,7 @@ class _Assembler:
             ratio=meter.ratio,
             enabled=meter.enabled,
             identification=self._identification(make, meter.year_of_construction),
-            attributes=meter.attributes,
+            attributes=meter.attributes or _NO_ATTRIBUTES,
         )
 
     def _identification(self, make: _Make, year: int) -> Identification:
@@ -204,19 +240,17 @@ _POWERS = frozenset(
 _VOLTAGES = frozenset(quantity for quantity in Quantity if quantity.path.startswith("Voltage"))
 
 
-def _rated(spec: PointSpec, meter: MeterConfig) -> PointSpec:
-    """The point with its EURange scaled to the meter's transformers and ratings."""
+def _rated_range(spec: PointSpec, meter: MeterConfig) -> tuple[float, float] | None:
+    """EURange scaled to the meter's transformers and ratings."""
     low, high = spec.range
     if spec.quantity in _CURRENTS:
-        factor = meter.ct
-        limit = meter.rated_current_a * OVERRANGE
+        factor, limit = meter.ct, meter.rated_current_a * OVERRANGE
     elif spec.quantity in _VOLTAGES:
         factor, limit = meter.pt, 0.0
     elif spec.quantity in _POWERS:
-        factor = meter.ct * meter.pt
-        limit = meter.rated_power_kw * OVERRANGE
+        factor, limit = meter.ct * meter.pt, meter.rated_power_kw * OVERRANGE
     else:
-        return spec
+        return spec.eu_range
     if limit:
-        return replace(spec, eu_range=(-limit if low < 0 else 0.0, limit))
-    return spec if factor == 1 else replace(spec, eu_range=(low * factor, high * factor))
+        return (-limit if low < 0 else 0.0), limit
+    return spec.eu_range if factor == 1 else (low * factor, high * factor)

@@ -89,13 +89,16 @@ class Engine:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._age_forever(), name="engine-age")
             while True:
-                group = [await self._queue.get()]
-                while len(group) < GROUP_LIMIT and not self._queue.empty():
-                    group.append(self._queue.get_nowait())
-                self._apply_guarded(group)
+                self._apply_guarded([await self._queue.get(), *self._gathered()])
                 if self._queue.empty():
                     self._idle.set()
                 await asyncio.sleep(0)
+
+    def flush(self) -> None:
+        """Apply now all that is queued; for the end, when `run` has ended and nobody delivers any more."""
+        while not self._queue.empty():
+            self._apply_guarded(self._gathered())
+        self._idle.set()
 
     async def drained(self) -> None:
         """Return once everything queued so far has been applied."""
@@ -151,6 +154,9 @@ class Engine:
         return state, self.live.texts.get(int(self._first_system[unit]) + _LAST_ERROR, "")
 
     # inside
+
+    def _gathered(self) -> list[Batch | Exchange]:
+        return [self._queue.get_nowait() for _ in range(min(self._queue.qsize(), GROUP_LIMIT))]
 
     def _apply_guarded(self, group: list[Batch | Exchange]) -> None:
         try:

@@ -28,7 +28,7 @@ STALE_AFTER_PERIODS = 3
 NEVER_HELD = frozenset({Reason.OUT_OF_SERVICE, Reason.MISCONFIGURED})
 """Reasons of loss that leave nothing to hold: the unit is not expected to answer."""
 
-_SETTLED = (Reason.STALE.status, Reason.HELD.status, Reason.SUBSTITUTED.status)
+_SETTLED = (Reason.STALE.status, Reason.HELD.status, Reason.SUBSTITUTED.status, Reason.RESTORED.status)
 _FOREVER_NS = np.iinfo(np.int64).max // 2
 
 Changed = NDArray[np.bool_]
@@ -115,10 +115,10 @@ class LiveTable:
         changed = [self._age_block(block, now_ns) for block in self.plant.blocks if block.template.measured]
         return np.concatenate(changed) if changed else np.empty(0, np.int64)
 
-    def restore(self, handles: Handles, values: Values, source_ns: Instants, texts: Mapping[int, str]) -> None:
+    def restore(self, handles: Handles, values: Values, source_ns: Instants, texts: Mapping[int, str]) -> Handles:
         """Show values from the store after a start, as UncertainInitialValue, until the first reading.
 
-        Leaves alone what was read or lost in the meantime, and what the store has no value for.
+        Leaves alone what was read or lost in the meantime, and what the store has no value for; returns the others.
         """
         known = ~np.isnan(values)
         if texts:
@@ -129,6 +129,7 @@ class LiveTable:
         self.status[shown] = Reason.RESTORED.status
         self.source_ns[shown] = np.minimum(source_ns[known], self._latest_ns)
         self.texts.update((handle, texts[handle]) for handle in shown.tolist() if handle in texts)
+        return shown
 
     def read(self, handle: PointHandle) -> PointValue:
         """One point as a value object; a Bad one has no value."""

@@ -126,9 +126,9 @@ def _state(path: str, data_type: DataType, names: Names, enumeration: str = "", 
     return QuantityDef(path, kind, data_type, UNITS[unit] if unit else None, 0, names, enumeration=enumeration)
 
 
-_ACTIVE_IMPORT = Names("Active energy import", "Активная энергия, приём", "Faol energiya, qabul", "正向有功电能")
-_ACTIVE_EXPORT = Names("Active energy export", "Активная энергия, отдача", "Faol energiya, uzatish", "反向有功电能")
-_ACTIVE_TOTAL = Names("Active energy total", "Активная энергия, сумма", "Faol energiya, jami", "组合有功电能")
+_ACTIVE_IMPORT = Names("Active energy import", "Активная энергия, приём", "Aktiv energiya, qabul", "正向有功电能")
+_ACTIVE_EXPORT = Names("Active energy export", "Активная энергия, отдача", "Aktiv energiya, uzatish", "反向有功电能")
+_ACTIVE_TOTAL = Names("Active energy total", "Активная энергия, сумма", "Aktiv energiya, jami", "组合有功电能")
 _REACTIVE_IMPORT = Names(
     "Reactive energy import", "Реактивная энергия, приём", "Reaktiv energiya, qabul", "正向无功电能"
 )
@@ -142,22 +142,28 @@ _VOLTAGE = Names("Voltage, mean", "Напряжение, среднее", "Oʻrt
 _CURRENT_OF = Names("Current", "Ток", "Tok kuchi", "电流")
 _CURRENT = Names("Current, mean", "Ток, средний", "Oʻrtacha tok kuchi", "平均电流")
 _FREQUENCY = Names("Frequency", "Частота", "Chastota", "频率")
-_ACTIVE_POWER = Names("Active power", "Активная мощность", "Faol quvvat", "有功功率")
+_ACTIVE_POWER = Names("Active power", "Активная мощность", "Aktiv quvvat", "有功功率")
 _REACTIVE_POWER = Names("Reactive power", "Реактивная мощность", "Reaktiv quvvat", "无功功率")
 _APPARENT_POWER = Names("Apparent power", "Полная мощность", "Toʻla quvvat", "视在功率")
 _POWER_FACTOR = Names("Power factor", "Коэффициент мощности", "Quvvat koeffitsiyenti", "功率因数")
 _PHASE_ANGLE = Names("Phase angle", "Фазовый угол", "Faza burchagi", "相位角")
-_DEMAND_IMPORT = Names("Demand import, 15 min", "Мощность 15 мин, приём", "15 daqiqalik quvvat, qabul", "15分钟需量")
-_THD_VOLTAGE = Names("Voltage THD", "КГИ напряжения", "Kuchlanish garmonikalari (THD)", "电压总谐波畸变率")
-_THD_CURRENT = Names("Current THD", "КГИ тока", "Tok garmonikalari (THD)", "电流总谐波畸变率")
-_VOLUME = Names("Volume", "Объём", "Hajm", "体积")
-_VOLUME_REVERSE = Names("Volume, reverse", "Объём, обратный поток", "Teskari hajm", "反向体积")
-_VOLUME_FLOW = Names("Volume flow", "Расход", "Hajmiy sarf", "体积流量")
+_DEMAND_IMPORT = Names("Demand import, 15 min", "Мощность за 15 мин, приём", "15 daqiqalik quvvat, qabul", "15分钟需量")
+_THD_VOLTAGE = Names(
+    "Voltage THD", "Коэффициент гармоник напряжения", "Kuchlanish garmonikalari koeffitsiyenti", "电压总谐波畸变率"
+)
+_THD_CURRENT = Names("Current THD", "Коэффициент гармоник тока", "Tok garmonikalari koeffitsiyenti", "电流总谐波畸变率")
+_VOLUME = Names("Volume", "Объём", "Hajm", "累积流量")
+_VOLUME_REVERSE = Names("Volume, reverse", "Объём, обратный поток", "Teskari hajm", "反向累积流量")
+_VOLUME_FLOW = Names("Volume flow", "Объёмный расход", "Hajmiy sarf", "瞬时流量")
 _HEAT_ENERGY = Names("Heat energy", "Тепловая энергия", "Issiqlik energiyasi", "热量")
 _COOLING_ENERGY = Names("Cooling energy", "Энергия охлаждения", "Sovitish energiyasi", "冷量")
 _HEAT_POWER = Names("Heat power", "Тепловая мощность", "Issiqlik quvvati", "热功率")
-_SUPPLY_TEMPERATURE = Names("Supply temperature", "Температура подачи", "Uzatish harorati", "供水温度")
-_RETURN_TEMPERATURE = Names("Return temperature", "Температура обратки", "Qaytish harorati", "回水温度")
+_SUPPLY_TEMPERATURE = Names(
+    "Supply temperature", "Температура в подающем трубопроводе", "Uzatuvchi quvurdagi harorat", "供水温度"
+)
+_RETURN_TEMPERATURE = Names(
+    "Return temperature", "Температура в обратном трубопроводе", "Qaytuvchi quvurdagi harorat", "回水温度"
+)
 _MASS = Names("Mass", "Масса", "Massa", "质量")
 _MASS_FLOW = Names("Mass flow", "Массовый расход", "Massaviy sarf", "质量流量")
 _PRESSURE = Names("Pressure", "Давление", "Bosim", "压力")

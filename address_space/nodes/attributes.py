@@ -15,6 +15,7 @@ from address_space.model.live import LiveTable
 from address_space.model.plant import Plant
 from address_space.model.quality import SEVERITY_BAD
 from address_space.model.quantity import Names
+from address_space.nodes.catalogue import DEFAULT_LOCALE
 from address_space.nodes.nodeids import plant_id
 from address_space.nodes.places import Place, Places
 from address_space.nodes.shapes import ArgumentText, Constant, Supplied
@@ -69,6 +70,8 @@ class Facts:
     node_versions: dict[str, int] = field(default_factory=dict)
     methods: dict[str, Callable[..., Any]] = field(default_factory=dict)
     """Callbacks of methods by path below their owner, for example `ReadNow`."""
+    executable: dict[str, Callable[[str], bool]] = field(default_factory=dict)
+    """For methods that not every owner can run: which ones can, by their ids."""
 
 
 def read(facts: Facts, place: Place, attribute: ua.AttributeIds, locale: str) -> ua.DataValue:
@@ -93,7 +96,7 @@ def value(facts: Facts, place: Place, locale: str) -> ua.DataValue:
     """Value of a variable with status and both times; a bad status has a null value."""
     member = place.member
     if member.offset >= 0:
-        return live_value(facts.live, facts.plant.first_handle(_unit(place)) + member.offset, member.variant, locale)
+        return live_value(facts.live, facts.plant.first_handle(_unit(place)) + member.offset, member.variant)
     given = None
     if isinstance(member.source, Constant):
         given = member.source.value
@@ -107,12 +110,12 @@ def value(facts: Facts, place: Place, locale: str) -> ua.DataValue:
     )
 
 
-def live_value(live: LiveTable, handle: int, variant: ua.VariantType, locale: str) -> ua.DataValue:
-    """What the live table holds at `handle`, as a value of type `variant`."""
+def live_value(live: LiveTable, handle: int, variant: ua.VariantType) -> ua.DataValue:
+    """What the live table holds at `handle`, as a value of type `variant`; its texts are English."""
     status = int(live.status[handle])
     shown: Any = None
     if not status & SEVERITY_BAD:
-        shown = _live(live, handle, variant, locale)
+        shown = _live(live, handle, variant)
     return ua.DataValue(
         ua.Variant(shown, variant if shown is not None else _T.Null),
         ua.StatusCode(status),
@@ -134,12 +137,12 @@ def in_locale(given: Any, variant: ua.VariantType, locale: str) -> ua.Variant:
     return ua.Variant(given, variant)
 
 
-def _live(live: LiveTable, handle: int, variant: ua.VariantType, locale: str) -> Any:
+def _live(live: LiveTable, handle: int, variant: ua.VariantType) -> Any:
     if variant in (_T.String, _T.LocalizedText):
         text = live.texts.get(handle)
         if text is None or variant is _T.String:
             return text
-        return ua.LocalizedText(text, locale)
+        return ua.LocalizedText(text, DEFAULT_LOCALE)
     number = float(live.value[handle])
     if math.isnan(number):
         return None
@@ -169,8 +172,7 @@ def _unit(place: Place) -> Any:
 
 
 def _display_name(facts: Facts, place: Place, locale: str) -> ua.Variant:
-    name = facts.places.display_name(place, locale)
-    return ua.Variant(ua.LocalizedText(name, locale), _T.LocalizedText)
+    return ua.Variant(facts.places.display_text(place, locale), _T.LocalizedText)
 
 
 def _description(_: Facts, place: Place, locale: str) -> ua.Variant:
@@ -180,7 +182,8 @@ def _description(_: Facts, place: Place, locale: str) -> ua.Variant:
 
 
 def _executable(facts: Facts, place: Place, _: str) -> ua.Variant:
-    return ua.Variant(place.member.path in facts.methods, _T.Boolean)
+    can = facts.executable.get(place.member.path)
+    return ua.Variant(place.member.path in facts.methods and (can is None or can(place.owner.id)), _T.Boolean)
 
 
 def _zero(_: Facts, __: Place, ___: str) -> ua.Variant:

@@ -7,7 +7,7 @@ it otherwise, `name:<Type>.<Member>`, `field:<Enum>.<Field>`, `argument:<Argumen
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 
 from address_space.model.quantity import LOCALES, Names
@@ -58,10 +58,10 @@ def load() -> dict[str, Names]:
     return {row["key"]: Names(*(row[locale] for locale in LOCALES)) for row in rows}
 
 
-def match_locale(requested: list[str] | tuple[str, ...]) -> str:
-    """First requested locale that the hub speaks (`uz-Latn-UZ` counts as `uz`), else English (Part 4 5.4)."""
+def match_locale(requested: Iterable[str], default: str = DEFAULT_LOCALE) -> str:
+    """First requested locale that the hub speaks (`uz-Latn-UZ` counts as `uz`), else `default` (Part 4 5.4)."""
     for tag in requested:
         language = tag.partition("-")[0].lower()
         if language in LOCALES:
             return language
-    return DEFAULT_LOCALE
+    return default

@@ -13,6 +13,7 @@ from address_space.model.quantity import LOCALES, Names
 from address_space.nodes.attributes import SystemInfo
 from address_space.nodes.catalogue import Catalogue
 from address_space.nodes.errors import ExportError
+from address_space.nodes.export_texts import definition_xml, texts_xml, translations_xml
 from address_space.nodes.export_values import value_xml
 from address_space.nodes.nodeids import plant_id
 from address_space.nodes.places import Place, Places
@@ -31,7 +32,6 @@ from address_space.nodes.standard import (
     TYPES_URI,
     TYPES_VERSION,
 )
-from address_space.nodes.types import Enumeration
 from address_space.nodes.types_model import TypeModel
 from address_space.nodes.types_nodes import TypeNode, type_nodes
 
@@ -134,15 +134,18 @@ def _type_node(node: TypeNode, numbering: _Numbering, catalogue: Catalogue) -> s
     if node.data_type is not None:
         attributes.update(_data_attributes(node.data_type, node.rank, numbering))
     references = [(numbering.node(r), forward, numbering.node(target)) for r, forward, target in node.references]
-    tail = value_xml(node.value, node.variant, numbering.node) if node.node_class is ua.NodeClass.Variable else ""
+    tail = ""
+    if node.node_class is ua.NodeClass.Variable:
+        tail = value_xml(node.value, node.variant, numbering.node) + translations_xml(node.value)
     if node.definition is not None:
-        tail += _definition(node.definition, catalogue)
+        tail += definition_xml(node.definition, catalogue)
+    about = "" if node.descriptions is None else texts_xml("Description", node.descriptions)
     if node.inverse_names is not None:
-        tail += _texts("InverseName", node.inverse_names)
+        tail += texts_xml("InverseName", node.inverse_names)
     return _element(
         node.node_class,
         {"NodeId": numbering.node(node.node_id), "BrowseName": numbering.name(node.browse_name), **attributes},
-        _texts("DisplayName", node.names) + (_texts("Description", node.descriptions) if node.descriptions else ""),
+        texts_xml("DisplayName", node.names) + about,
         references,
         tail,
     )
@@ -172,9 +175,10 @@ def _plant_node(place: Place, places: Places, facts: _Facts, numbering: _Numberi
         attributes["AccessLevel"] = str(member.access_level)
         attributes["MinimumSamplingInterval"] = f"{member.sampling_ms:g}"
         attributes["Historizing"] = "true" if member.access_level & 4 else "false"
-        tail = value_xml(_value(place, facts), member.variant, numbering.node)
+        value = _value(place, facts)
+        tail = value_xml(value, member.variant, numbering.node) + translations_xml(value)
     names = Names(*(places.display_name(place, locale) for locale in LOCALES))
-    return _element(member.node_class, attributes, _texts("DisplayName", names), references, tail)
+    return _element(member.node_class, attributes, texts_xml("DisplayName", names), references, tail)
 
 
 def _value(place: Place, facts: _Facts) -> object:
@@ -207,23 +211,4 @@ def _element(
     lines.append("    </References>\n")
     lines.append(tail)
     lines.append(f"  </{tag}>\n")
-    return "".join(lines)
-
-
-def _texts(tag: str, names: Names, *, indent: str = "    ") -> str:
-    if len(set(names)) == 1:
-        return f"{indent}<{tag}>{escape(names.en)}</{tag}>\n"
-    return "".join(
-        f'{indent}<{tag} Locale="{locale}">{escape(text)}</{tag}>\n'
-        for locale, text in zip(LOCALES, names, strict=True)
-    )
-
-
-def _definition(enumeration: Enumeration, catalogue: Catalogue) -> str:
-    lines = [f'    <Definition Name="1:{enumeration.name}">\n']
-    for number, name in enumerate(enumeration.fields):
-        lines.append(f'      <Field Name="{name}" Value="{number}">\n')
-        lines.append(_texts("DisplayName", catalogue.field(enumeration.name, name), indent="        "))
-        lines.append("      </Field>\n")
-    lines.append("    </Definition>\n")
     return "".join(lines)

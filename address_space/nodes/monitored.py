@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 Rows = NDArray[np.int64]
 _ABSORB_ROWS = 50_000
+_KEPT = ("type", "mode", "dirty", "fresh", "source", "fired", "released", "seen", "last_value", "last_status", "handle")
+"""Columns that a change of parameters leaves as they are."""
 
 
 class MonitoredItems:
@@ -70,16 +72,20 @@ class MonitoredItems:
 
     def remove(self, ids: Iterable[int]) -> list[bool]:
         """Stop monitoring; says for each id whether it was there."""
-        wanted = list(ids)
-        found = [self._row(item) for item in wanted]
-        gone = np.array(sorted({row for row in found if row is not None}), np.int64)
+        found = [self._row(item) for item in ids]
+        rows = {row for row in found if row is not None}
+        gone = np.array(sorted(rows), np.int64)
         if len(gone):
             self._count(self._items[gone], -1)
             lost = self._items["id"][gone]
             self._items = np.delete(self._items, gone)
             self._queue = self._queue[~np.isin(self._queue["id"], lost)]
             self._index()
-        return [row is not None for row in found]
+        removed = []
+        for row in found:  # an id that is given twice is gone by the second time
+            removed.append(row in rows)
+            rows.discard(row)
+        return removed
 
     def clear(self) -> None:
         """Stop monitoring everything."""
@@ -95,7 +101,7 @@ class MonitoredItems:
         self._count(one, -1)
         kept = one.copy()
         self._fill(one[0], spec)
-        for column in ("type", "mode", "dirty", "fresh", "seen", "last_value", "last_status", "handle"):
+        for column in _KEPT:
             one[column] = kept[column]
         revise_texts(one)
         self._count(one, 1)
@@ -120,7 +126,7 @@ class MonitoredItems:
             woken = rows[(self._items["mode"][rows] == Mode.DISABLED) & (mode is not Mode.DISABLED)]
             self._items["mode"][rows] = mode
             if mode is Mode.DISABLED:
-                self._items["dirty"][rows] = False
+                self._items["dirty"][rows] = self._items["released"][rows] = False
                 self._queue = self._queue[~np.isin(self._queue["id"], self._items["id"][rows])]
             self._restart(np.unique(woken))
         return [row is not None for row in found]
@@ -130,6 +136,27 @@ class MonitoredItems:
         enabled = np.flatnonzero(self._items["mode"] != Mode.DISABLED)
         idle = enabled[~np.isin(self._items["id"][enabled], self._queue["id"])]
         self._restart(idle)
+
+    def watch_for(self, sources: Iterable[int]) -> None:
+        """Exactly these items trigger others from now on; ids of other tables are passed over."""
+        items = self._items
+        marked = np.isin(items["id"], np.array(list(sources), np.int64))
+        items["fired"] &= marked & items["source"]
+        items["source"] = marked
+
+    def take_fired(self) -> list[int]:
+        """Triggering items that sampled something to report since this was asked last."""
+        self._absorb()
+        rows = np.flatnonzero(self._items["fired"] & self._items["source"])
+        self._items["fired"][rows] = False
+        found: list[int] = self._items["id"][rows].tolist()
+        return found
+
+    def release(self, ids: Iterable[int]) -> None:
+        """Report what sampling items hold, once, because another item triggered them."""
+        items = self._items
+        chosen = np.isin(items["id"], np.array(list(ids), np.int64)) & (items["mode"] == Mode.SAMPLING)
+        items["released"] |= chosen & (items["dirty"] | np.isin(items["id"], self._queue["id"]))
 
     def hand(self, samples: Samples) -> None:
         """Take readings of queued points."""
@@ -151,7 +178,8 @@ class MonitoredItems:
         timed = items["trigger"] == Trigger.STATUS_VALUE_TIMESTAMP
         read = timed & (projection.read_in[handles] > items["seen"])
         pending = (changed | read | items["fresh"]) & (items["mode"] != Mode.DISABLED) & (items["size"] == 1)
-        rows = np.flatnonzero(pending & ~items["dirty"] & (items["due"] <= now_ns))
+        open_rows = ~items["dirty"] | items["source"]
+        rows = np.flatnonzero(pending & open_rows & (items["due"] <= now_ns))
         if not len(rows):
             return
         live = projection.live
@@ -159,10 +187,18 @@ class MonitoredItems:
         accepted = picked["fresh"] | timed[rows]
         accepted |= passes(picked, live.value[picked["handle"]], live.status[picked["handle"]])
         hits = rows[accepted]
-        items["dirty"][hits] = True
+        items["dirty"][hits] = items["fired"][hits] = True
+        held = hits[items["source"][hits] & (items["mode"][hits] == Mode.SAMPLING)]
+        items["last_value"][held] = live.value[items["handle"][held]]
+        items["last_status"][held] = live.status[items["handle"][held]]
         items["fresh"][hits] = False
         items["seen"][rows] = projection.round
         items["due"][hits] = np.where(items["sampling"][hits] > 0, now_ns + items["sampling"][hits], 0)
+
+    @property
+    def disabled_count(self) -> int:
+        """Items that are disabled."""
+        return int((self._items["mode"] == Mode.DISABLED).sum())
 
     @property
     def waiting(self) -> int:
@@ -178,6 +214,8 @@ class MonitoredItems:
             kept = np.ones(len(self._queue), np.bool_)
             kept[entries] = False
             self._queue = self._queue[kept]
+            if self._items["released"].any():
+                self._items["released"] &= np.isin(self._items["id"], self._queue["id"]) | self._items["dirty"]
         return written, len(entries) + len(rows)
 
     # columns
@@ -267,6 +305,7 @@ class MonitoredItems:
         entries["value"], entries["status"] = samples.values[which], samples.status[which]
         entries["source"], entries["server"] = samples.source_ns[which], samples.server_ns[which]
         self._items["last_value"][rows], self._items["last_status"][rows] = entries["value"], entries["status"]
+        self._items["fired"][rows] = True
         sampling = self._items["sampling"][rows]
         self._items["due"][rows] = np.where(sampling > 0, entries["server"] + sampling, 0)
         self._queue = np.concatenate([self._queue, entries])
@@ -277,10 +316,14 @@ class MonitoredItems:
         if not len(self._queue):
             return np.empty(0, np.int64)
         rows = np.searchsorted(self._items["id"], self._queue["id"])
-        return np.flatnonzero(self._items["mode"][rows] == Mode.REPORTING)
+        return np.flatnonzero(self._reports()[rows])
 
     def _ready_rows(self) -> Rows:
-        return np.flatnonzero(self._items["dirty"] & (self._items["mode"] == Mode.REPORTING))
+        return np.flatnonzero(self._items["dirty"] & self._reports())
+
+    def _reports(self) -> NDArray[np.bool_]:
+        reports: NDArray[np.bool_] = (self._items["mode"] == Mode.REPORTING) | self._items["released"]
+        return reports
 
     def _write_queued(self, entries: Rows) -> bytes:
         queue = self._queue[entries]
@@ -303,7 +346,7 @@ class MonitoredItems:
         columns = Columns(
             types, live.value[handles], live.status[handles], live.source_ns[handles], live.server_ns[handles], texts
         )
-        self._items["dirty"][rows] = False
+        self._items["dirty"][rows] = self._items["released"][rows] = False
         self._items["seen"][rows] = self._projection.round
         self._items["last_value"][rows], self._items["last_status"][rows] = columns.values, columns.status
         return self._write(rows, columns)

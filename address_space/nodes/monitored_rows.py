@@ -73,6 +73,7 @@ class ItemSpec:
     timestamps: Timestamps = Timestamps.BOTH
 
 
+# source: triggers other items; fired: it has sampled something since it was last asked; released: was triggered itself
 ITEM: np.dtype[np.void] = np.dtype(
     [
         ("id", np.int64),
@@ -85,6 +86,9 @@ ITEM: np.dtype[np.void] = np.dtype(
         ("oldest", np.bool_),
         ("dirty", np.bool_),
         ("fresh", np.bool_),
+        ("source", np.bool_),
+        ("fired", np.bool_),
+        ("released", np.bool_),
         ("deadband", np.float64),
         ("sampling", np.int64),
         ("due", np.int64),

@@ -13,16 +13,15 @@ from asyncua import ua
 
 from address_space.model.hierarchy import HierarchyNode, MeteringUnit
 from address_space.model.ids import NodeUid
-from address_space.model.plant import ROOT_CODE, Plant
-from address_space.model.quantity import LOCALES, Names
+from address_space.model.plant import Plant
 from address_space.nodes.catalogue import Catalogue
-from address_space.nodes.nodeids import BY_LINE, BY_MEDIUM, ROOT, SYSTEM, join, split
+from address_space.nodes.nodeids import ROOT, SYSTEM, join, split
 from address_space.nodes.shape_nodes import folder_shape, node_shape
 from address_space.nodes.shape_units import unit_shape
 from address_space.nodes.shapes import Folder, Member, Owner, Shape
-from address_space.nodes.standard import HAS_COMPONENT, HAS_NOTIFIER, NS_PLANT, ORGANIZES, SUBSCRIBE_TO_EVENTS
+from address_space.nodes.standard import HAS_COMPONENT, HAS_NOTIFIER, NS_PLANT, ORGANIZES
 from address_space.nodes.types_model import TypeModel
-from address_space.nodes.types_values import MEDIUM_FIELDS
+from address_space.nodes.views import Views
 
 
 class Place(NamedTuple):
@@ -45,10 +44,10 @@ class Places:
         self._shapes: dict[object, Shape] = {}
         self._ambiguous: dict[str, frozenset[str]] = {}
         self._codes: dict[str, dict[str, NodeUid]] = {}
-        self._members: dict[str, tuple[NodeUid, ...]] = {}
         names = Counter(unit.name for unit in plant.units)
         self._shared_names = frozenset(name for name, count in names.items() if count > 1)
-        self.folders = self._make_folders()
+        self._views = Views(plant, catalogue)
+        self.folders = self._views.folders
 
     # identifiers
 
@@ -98,28 +97,11 @@ class Places:
 
     def organized(self, owner: Folder) -> Sequence[str]:
         """Identifiers that a folder organizes, sorted."""
-        if owner.id == ROOT:
-            return (BY_MEDIUM, BY_LINE)
-        if owner.id in (BY_MEDIUM, BY_LINE):
-            return [folder.id for folder in self.folders.values() if folder.parent == owner.id]
-        view, key = split(owner.id)
-        if view not in (BY_MEDIUM, BY_LINE):
-            return ()
-        if owner.id not in self._members:
-            units = self.plant.units
-            if view == BY_MEDIUM:
-                found = [unit.id for unit in units if MEDIUM_FIELDS[unit.medium] == key]
-            else:
-                found = [unit.id for unit in units if unit.channel == key]
-            self._members[owner.id] = tuple(sorted(found))
-        return self._members[owner.id]
+        return self._views.organized(owner)
 
     def organizers(self, unit: MeteringUnit) -> list[str]:
         """Identifiers of the folders that organize a unit."""
-        found = [f"{BY_MEDIUM}.{MEDIUM_FIELDS[unit.medium]}"]
-        if unit.channel:
-            found.append(f"{BY_LINE}.{unit.channel}")
-        return found
+        return self._views.organizers(unit)
 
     # names
 
@@ -146,6 +128,14 @@ class Places:
             return f"{name} ({owner.id})"
         return f"{name} ({owner.id})" if name in self._ambiguous_below(owner.parent, locale) else name
 
+    def display_text(self, place: Place, locale: str) -> ua.LocalizedText:
+        """Display name with its language; names that the plant gives in no particular one have none."""
+        owner = place.owner
+        translated = place.member.names is not None or (
+            owner.names.en != owner.names.ru if isinstance(owner, Folder) else locale in getattr(owner, "names", ())
+        )
+        return ua.LocalizedText(self.display_name(place, locale), locale if translated else None)
+
     def child_named(self, place: Place, name: ua.QualifiedName) -> tuple[str, tuple[ua.NodeId, ...]] | None:
         """The child of a node with this browse name: identifier, and types of the references that lead to it."""
         owner, text = place.owner, name.Name or ""
@@ -155,7 +145,7 @@ class Places:
         if place.member.path or name.NamespaceIndex != NS_PLANT or not text:
             return None
         if isinstance(owner, Folder):
-            folder = next((f.id for f in self.folders.values() if f.parent == owner.id and f.browse_name == text), None)
+            folder = self._views.named(owner, text)
             if folder is not None:
                 return folder, (HAS_COMPONENT if folder == SYSTEM else ORGANIZES,)
             if owner.id != ROOT:
@@ -229,23 +219,6 @@ class Places:
         if isinstance(owner, HierarchyNode):
             return node_shape(self._model, self._catalogue, owner)
         return folder_shape(self._model, self._catalogue, owner)
-
-    def _make_folders(self) -> dict[str, Folder]:
-        text = self._catalogue
-        found = [
-            Folder(ROOT, "", text.folder(ROOT), ROOT_CODE, SUBSCRIBE_TO_EVENTS),
-            Folder(SYSTEM, ROOT, text.folder(SYSTEM), "System"),
-            Folder(BY_MEDIUM, ROOT, text.folder(BY_MEDIUM), "ByMedium"),
-            Folder(BY_LINE, ROOT, text.folder(BY_LINE), "ByLine"),
-        ]
-        for medium in sorted({unit.medium for unit in self.plant.units}):
-            field = MEDIUM_FIELDS[medium]
-            found.append(Folder(f"{BY_MEDIUM}.{field}", BY_MEDIUM, text.field("MediumEnum", field), field))
-        found.extend(
-            Folder(f"{BY_LINE}.{channel}", BY_LINE, Names(*(channel,) * len(LOCALES)), channel)
-            for channel in sorted({unit.channel for unit in self.plant.units} - {""})
-        )
-        return {folder.id: folder for folder in found}
 
 
 def _shown(owner: HierarchyNode | MeteringUnit, locale: str) -> str:

@@ -137,7 +137,7 @@ def describe(
         forward and bool(mask & _Mask.IsForward),
         plant_id(place.id),
         places.browse_name(place) if mask & _Mask.BrowseName else ua.QualifiedName(),
-        ua.LocalizedText(places.display_name(place, locale), locale) if named else ua.LocalizedText(),
+        places.display_text(place, locale) if named else ua.LocalizedText(),
         member.node_class if mask & _Mask.NodeClass else ua.NodeClass.Unspecified,
         member.type_definition if mask & _Mask.TypeDefinition else NULL_ID,
     )

@@ -50,6 +50,7 @@ def unit_shape(model: TypeModel, catalogue: Catalogue, unit: MeteringUnit) -> Sh
     bindings = hierarchy_bindings(unit)
     bindings.update(_identification(unit))
     bindings.update(_communication(unit, catalogue))
+    bindings["SyncClock"] = Constant(None)
     for quantity in SYSTEM:
         bindings[quantity.path] = Live(template.offsets[quantity.path])
     for offset, spec in enumerate(template.points):

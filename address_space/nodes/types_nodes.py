@@ -13,6 +13,7 @@ from typing import Any
 from asyncua import ua
 
 from address_space.model.quantity import Names
+from address_space.nodes.attributes import in_locale
 from address_space.nodes.catalogue import Catalogue
 from address_space.nodes.shapes import arguments_value
 from address_space.nodes.standard import (
@@ -24,6 +25,7 @@ from address_space.nodes.standard import (
     NS_STANDARD,
     NS_TYPES,
     SERVER_NAMESPACES,
+    TYPES_ID_RANGE,
     TYPES_PUBLISHED,
     TYPES_URI,
     TYPES_VERSION,
@@ -217,7 +219,7 @@ class _Expansion:
             ),
         )
         for property_name, data_type, variant, rank, value in namespace_properties(
-            TYPES_URI, TYPES_VERSION, TYPES_PUBLISHED, subset=False, id_type=ua.IdType.Numeric, pattern=""
+            TYPES_URI, TYPES_VERSION, TYPES_PUBLISHED, subset=False, id_type=ua.IdType.Numeric
         ):
             yield TypeNode(
                 f"{symbol}_{property_name}",
@@ -237,10 +239,37 @@ class _Expansion:
             )
 
 
+def enum_definition(enumeration: Enumeration, catalogue: Catalogue, locale: str) -> ua.EnumDefinition:
+    """DataTypeDefinition of an enumeration, its display names in `locale`."""
+    fields = []
+    for number, name in enumerate(enumeration.fields):
+        text = catalogue.field(enumeration.name, name).in_locale(locale)
+        fields.append(ua.EnumField(Value=number, DisplayName=ua.LocalizedText(text, locale), Name=name))
+    return ua.EnumDefinition(Fields=fields)
+
+
+def in_language(node: TypeNode, attribute: int, locale: str, catalogue: Catalogue) -> ua.Variant | None:
+    """An attribute with its texts in `locale`; None where it holds no text of the hub's."""
+    texts = {
+        ua.AttributeIds.DisplayName: node.names,
+        ua.AttributeIds.Description: node.descriptions,
+        ua.AttributeIds.InverseName: node.inverse_names,
+    }
+    text = texts.get(ua.AttributeIds(attribute))
+    if text is not None:
+        return in_locale(text, ua.VariantType.LocalizedText, locale)
+    if attribute == ua.AttributeIds.DataTypeDefinition and node.definition is not None:
+        return ua.Variant(enum_definition(node.definition, catalogue, locale), ua.VariantType.ExtensionObject)
+    if attribute == ua.AttributeIds.Value and isinstance(node.value, tuple):
+        return in_locale(node.value, node.variant, locale)
+    return None
+
+
 def namespace_properties(
-    uri: str, version: str, published: str, *, subset: bool, id_type: ua.IdType, pattern: str
+    uri: str, version: str, published: str, *, subset: bool, id_type: ua.IdType
 ) -> list[tuple[str, str, ua.VariantType, int, Any]]:
     """Properties of a NamespaceMetadata object (OPC 10000-5 6.3.13): name, data type, variant, rank, value."""
+    numeric = id_type is ua.IdType.Numeric
     scalar, vector = ua.ValueRank.Scalar, ua.ValueRank.OneDimension
     return [
         ("NamespaceUri", "String", ua.VariantType.String, scalar, uri),
@@ -248,6 +277,6 @@ def namespace_properties(
         ("NamespacePublicationDate", "DateTime", ua.VariantType.DateTime, scalar, datetime.fromisoformat(published)),
         ("IsNamespaceSubset", "Boolean", ua.VariantType.Boolean, scalar, subset),
         ("StaticNodeIdTypes", "IdType", ua.VariantType.Int32, vector, [int(id_type)]),
-        ("StaticNumericNodeIdRange", "NumericRange", ua.VariantType.String, vector, []),
-        ("StaticStringNodeIdPattern", "String", ua.VariantType.String, scalar, pattern),
+        ("StaticNumericNodeIdRange", "NumericRange", ua.VariantType.String, vector, [TYPES_ID_RANGE] * numeric),
+        ("StaticStringNodeIdPattern", "String", ua.VariantType.String, scalar, "" if numeric else ".*"),
     ]

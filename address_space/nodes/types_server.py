@@ -35,9 +35,8 @@ from address_space.nodes.standard import (
     TYPES_VERSION,
     standard,
 )
-from address_space.nodes.types import Enumeration
 from address_space.nodes.types_model import TypeModel
-from address_space.nodes.types_nodes import TypeNode, namespace_properties, type_nodes
+from address_space.nodes.types_nodes import TypeNode, enum_definition, namespace_properties, type_nodes
 from address_space.nodes.virtual import VirtualAddressSpace
 
 _A = ua.AttributeIds
@@ -74,15 +73,6 @@ def fill_namespaces(aspace: AddressSpace, application_uri: str, now_ns: int) -> 
     root = plant_id(ROOT)
     _refer(aspace, OBJECTS, ORGANIZES, root, forward=True)
     _refer(aspace, SERVER, HAS_NOTIFIER, root, forward=True)
-
-
-def enum_definition(enumeration: Enumeration, catalogue: Catalogue) -> ua.EnumDefinition:
-    """DataTypeDefinition of an enumeration."""
-    fields = []
-    for number, name in enumerate(enumeration.fields):
-        text = catalogue.field(enumeration.name, name).in_locale(DEFAULT_LOCALE)
-        fields.append(ua.EnumField(Value=number, DisplayName=ua.LocalizedText(text, DEFAULT_LOCALE), Name=name))
-    return ua.EnumDefinition(Fields=fields)
 
 
 def _insert(aspace: AddressSpace, node: TypeNode, catalogue: Catalogue, now: datetime) -> None:
@@ -125,7 +115,8 @@ def _class_attributes(data: NodeData, node: TypeNode, catalogue: Catalogue, now:
         inverse = node.inverse_names or node.names
         _set(data, _A.InverseName, ua.LocalizedText(inverse.en, DEFAULT_LOCALE), _T.LocalizedText)
     if node_class is ua.NodeClass.DataType and node.definition is not None:
-        _set(data, _A.DataTypeDefinition, enum_definition(node.definition, catalogue), _T.ExtensionObject)
+        definition = enum_definition(node.definition, catalogue, DEFAULT_LOCALE)
+        _set(data, _A.DataTypeDefinition, definition, _T.ExtensionObject)
     if node_class is ua.NodeClass.Object:
         _set(data, _A.EventNotifier, node.event_notifier, _T.Byte)
     if node_class is ua.NodeClass.Method:
@@ -182,7 +173,7 @@ def _plant_metadata(aspace: AddressSpace, now: datetime) -> None:
     top = ua.NodeId("plant", NS_SERVER)
     _metadata_node(aspace, top, PLANT_URI, ua.NodeClass.Object, SERVER_NAMESPACES, HAS_COMPONENT, standard(11616))
     for name, data_type, variant, rank, value in namespace_properties(
-        PLANT_URI, TYPES_VERSION, TYPES_PUBLISHED, subset=True, id_type=ua.IdType.String, pattern=".*"
+        PLANT_URI, TYPES_VERSION, TYPES_PUBLISHED, subset=True, id_type=ua.IdType.String
     ):
         node_id = ua.NodeId(f"plant.{name}", NS_SERVER)
         data = _metadata_node(aspace, node_id, name, ua.NodeClass.Variable, top, HAS_PROPERTY, PROPERTY_TYPE)

@@ -24,7 +24,7 @@ from address_space.nodes.places import Place, Places
 from address_space.nodes.references import Group, Subtypes, describe, direction_fits, groups, masked
 from address_space.nodes.standard import HAS_TYPE_DEFINITION, NS_PLANT, NS_TYPES, NULL_ID
 from address_space.nodes.types_model import TypeModel
-from address_space.nodes.types_nodes import TypeNode
+from address_space.nodes.types_nodes import TypeNode, in_language
 from address_space.nodes.virtual_node import VirtualNodeData
 
 _A = ua.AttributeIds
@@ -68,6 +68,7 @@ class VirtualAddressSpace(AddressSpace):  # type: ignore[misc]
             self.facts.system = before.system
             self.facts.node_versions = before.node_versions
             self.facts.methods = before.methods
+            self.facts.executable = before.executable
         self._offsets = [unit.template.offsets for unit in plant.units]
         self._firsts = _first_handles(plant)
 
@@ -197,9 +198,14 @@ class VirtualAddressSpace(AddressSpace):  # type: ignore[misc]
         self.bind_method(place.member.path, callback)
         return ua.StatusCode()
 
-    def bind_method(self, path: str, callback: _Callback) -> None:
-        """Bind the method at `path` below its owner (`ReadNow`, `Switch.Trip`) for every owner that has it."""
+    def bind_method(self, path: str, callback: _Callback, executable: Callable[[str], bool] | None = None) -> None:
+        """Bind the method at `path` below its owner (`ReadNow`, `Switch.Trip`) for every owner that has it.
+
+        `executable` tells by an owner's id whether it can run there, where not every owner can.
+        """
         self.facts.methods[path] = callback
+        if executable is not None:
+            self.facts.executable[path] = executable
 
     # views
 
@@ -212,7 +218,7 @@ class VirtualAddressSpace(AddressSpace):  # type: ignore[misc]
             return
         for group in groups(self.places, place):
             for index in range(len(group.targets)):
-                made = self._describe(group, index, locale, _ALL_FIELDS, 0)
+                made = self.describe_target(group, index, locale, _ALL_FIELDS, 0)
                 if made is not None:
                     yield made
 
@@ -242,7 +248,7 @@ class VirtualAddressSpace(AddressSpace):  # type: ignore[misc]
             for index in range(max(start - position, 0), size):
                 if limit and len(found) == limit:
                     return found, position + index
-                made = self._describe(group, index, locale, desc.ResultMask, desc.NodeClassMask)
+                made = self.describe_target(group, index, locale, desc.ResultMask, desc.NodeClassMask)
                 if made is not None:
                     found.append(made)
             position += size
@@ -275,9 +281,10 @@ class VirtualAddressSpace(AddressSpace):  # type: ignore[misc]
         node = super().get(nodeid)
         return () if node is None else node.references
 
-    def _describe(
+    def describe_target(
         self, group: Group, index: int, locale: str, mask: int, classes: int
     ) -> ua.ReferenceDescription | None:
+        """One reference of a group, None where its target is gone or of a class that is not wanted."""
         target = group.targets[index]
         if isinstance(target, str):
             place = self.places.resolve(target)
@@ -367,21 +374,11 @@ class VirtualAddressSpace(AddressSpace):  # type: ignore[misc]
 
     def _translated(self, nodeid: ua.NodeId, attr: int, locale: str) -> ua.DataValue | None:
         node = self.type_nodes.get(nodeid.Identifier)
-        if node is None:
-            return None
-        names = {_A.DisplayName: node.names, _A.Description: node.descriptions, _A.InverseName: node.inverse_names}
-        text = names.get(_A(attr))
-        if text is not None:
-            return ua.DataValue(attributes.in_locale(text, ua.VariantType.LocalizedText, locale))
-        if attr == _A.Value and isinstance(node.value, tuple):
-            stored = super().read_attribute_value(nodeid, _A.Value)
-            return ua.DataValue(
-                attributes.in_locale(node.value, node.variant, locale),
-                stored.StatusCode,
-                stored.SourceTimestamp,
-                stored.ServerTimestamp,
-            )
-        return None
+        shown = None if node is None else in_language(node, attr, locale, self.catalogue)
+        if shown is None or attr != _A.Value:
+            return None if shown is None else ua.DataValue(shown)
+        stored = super().read_attribute_value(nodeid, _A.Value)
+        return ua.DataValue(shown, stored.StatusCode, stored.SourceTimestamp, stored.ServerTimestamp)
 
 
 def _first_handles(plant: Plant) -> array[int]:

@@ -104,9 +104,12 @@ class ModbusDriver:
         if read is None:
             return Answer(number, b"", ct=ct, pt=pt)
         split = known.splits.get(read)
-        if split is not None and not split.pending and self._clock.monotonic_ns() >= split.expires_ns:
-            del known.splits[read]
-            split = None
+        gone: Split | None = None
+        if split is not None and not split.pending:
+            if self._clock.monotonic_ns() >= split.expires_ns:
+                split = None
+            elif not split.readable:
+                gone, split = split, None  # refused whole, as while it starts up: as cheap to ask again as to read
         if split is None:
             try:
                 words = await self._wire.read(_unit(device), read, gap_s=make.gap_s)
@@ -114,9 +117,11 @@ class ModbusDriver:
                 if error.code != ILLEGAL_DATA_ADDRESS or not key.spans[number]:
                     raise
                 expires_ns = self._clock.monotonic_ns() + round(REMEMBER_S * NS)
-                split = known.splits[read] = Split.refused(read, key.spans[number], expires_ns)
+                split = gone or Split.refused(read, key.spans[number], expires_ns)
+                known.splits[read] = split
                 self._known[device.unit] = (profile, known)
             else:
+                known.splits.pop(read, None)
                 return Answer(number, _packed(words), ct=ct, pt=pt)
         return await self._read_split(device, make, read, split, Answer(number, b"", ct=ct, pt=pt), started_ns)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from address_space.model.clock import Clock, SystemClock
@@ -10,7 +11,7 @@ from address_space.model.state import Protocol
 from drivers.api import Line
 from drivers.modbus.compile import compile_profile
 from drivers.modbus.driver import ModbusDriver
-from drivers.modbus.layout import CompiledProfile
+from drivers.modbus.layout import CompiledProfile, RatioRegister, RatioSource
 from drivers.modbus.options import Options
 from drivers.modbus.wire import LEAST_QUIET_S
 
@@ -35,6 +36,13 @@ class ModbusPlugin:
         """Compile a profile; raises ProfileError."""
         return compile_profile(profile)
 
+    def factors(self, compiled: CompiledProfile, ratio: tuple[float, float]) -> tuple[float, ...]:
+        """Transformer factors of the points of the profile itself; a ratio read from the device counts where it is
+        also configured."""
+        make = compiled.makes[0]
+        ct, pt = (_known_ratio(source, given) for source, given in zip((make.ct, make.pt), ratio, strict=True))
+        return tuple(float(point.ratio.pick(ct, pt)) if point else 1.0 for point in make.points)
+
     def check_address(self, address: str) -> str:
         """Empty for 1 to 247, and for 0 and 255, which meters with their own Ethernet port use."""
         if address.isdecimal() and address.isascii() and (int(address) <= 247 or int(address) == 255):
@@ -54,3 +62,12 @@ class ModbusPlugin:
     def create(self, channel: str, options: Options) -> ModbusDriver:
         """A driver for one channel."""
         return ModbusDriver(channel, options, self.clock)
+
+
+def _known_ratio(source: RatioSource, given: float) -> Fraction:
+    """The ratio as far as it is known before the device is asked; 0 where it is not."""
+    if isinstance(source, Fraction):
+        return source
+    if isinstance(source, RatioRegister) and given == 1:
+        return Fraction(0)
+    return Fraction(str(given))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from pymodbus import FramerType, ModbusException
 from pymodbus.client import AsyncModbusTcpClient
@@ -14,9 +15,10 @@ from pymodbus.exceptions import ConnectionException
 from pymodbus.pdu import ModbusPDU
 
 from address_space.model.clock import NS, Clock
-from drivers.errors import BadFrame, ChannelDown, NoAnswer
+from drivers.errors import BadFrame, ChannelDown, DeviceRefused, NoAnswer
 from drivers.modbus.guard import Expected, Fit, Verdict, judge_rtu, judge_tcp
 from drivers.modbus.options import Options
+from drivers.modbus.overdue import Overdue, answer_size
 from drivers.modbus.plan import Read
 from drivers.modbus.refusals import refusal, translated
 
@@ -39,6 +41,7 @@ class Wire:
         self._untagged = options.framer == "rtu"
         self._quiet_until_ns = 0
         self._ended_ns = 0
+        self._overdue = Overdue()
 
     @property
     def connected(self) -> bool:
@@ -77,6 +80,7 @@ class Wire:
 
     def close(self) -> None:
         """Drop the connection."""
+        self._overdue.clear()
         self._fail("the connection was closed")
         client, self._client = self._client, None
         if client is not None:
@@ -84,6 +88,13 @@ class Wire:
 
     async def read(self, unit: int, read: Read, *, gap_s: float = 0.0) -> tuple[int, ...]:
         """Words (bits as 0 and 1 for function codes 1 and 2) of one request. Raises DriverError."""
+        if self._overdue.owes(unit):
+            with suppress(DeviceRefused):  # it may refuse that length, and a refusal is none of the answers owed
+                await self._ask(unit, self._overdue.telling(unit, read), gap_s)
+            self._overdue.settle(unit)
+        return await self._ask(unit, read, gap_s)
+
+    async def _ask(self, unit: int, read: Read, gap_s: float) -> tuple[int, ...]:
         client = self._ready()
         call: Callable[..., Awaitable[ModbusPDU]] = {
             1: client.read_coils,
@@ -91,13 +102,18 @@ class Wire:
             3: client.read_holding_registers,
             4: client.read_input_registers,
         }[read.fc]
-        size = 2 * read.words if read.fc > 2 else (read.words + 7) // 8
-        answer = await self._exchange(
-            lambda: call(read.address, count=read.words, device_id=unit),
-            Expected(unit, read.fc, size),
-            str(read),
-            gap_s,
-        )
+        size = answer_size(read)
+        try:
+            answer = await self._exchange(
+                lambda: call(read.address, count=read.words, device_id=unit),
+                Expected(unit, read.fc, size),
+                str(read),
+                gap_s,
+            )
+        except (NoAnswer, BadFrame, asyncio.CancelledError):
+            if self._untagged and self.connected:
+                self._overdue.note(unit, size)
+            raise
         found = tuple(answer.registers) if read.fc > 2 else tuple(int(bit) for bit in answer.bits[: read.words])
         if len(found) != read.words:
             raise BadFrame(f"{len(found)} values instead of {read.words}", where=self._where(unit, str(read)))
@@ -151,7 +167,9 @@ class Wire:
     def _silence(self, where: str) -> NoAnswer | BadFrame:
         if self._heard:
             return BadFrame(
-                f"only {self._heard} bytes of an answer arrived", where=where, hint="check the line's quality"
+                f"{self._heard} bytes arrived and no whole answer to this request",
+                where=where,
+                hint="check the line's quality",
             )
         return NoAnswer(
             f"no answer within {self._options.timeout_ms:g} ms",

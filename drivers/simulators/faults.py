@@ -130,8 +130,18 @@ class Rollover:
     when: Schedule = Always()
 
 
+@dataclass(frozen=True, slots=True)
+class Forced:
+    """Registers from `first` on the wire hold `words`, whatever the meter measures. `table` is 3 or 4, as read."""
+
+    first: int
+    words: tuple[int, ...]
+    table: int = 3
+    when: Schedule = Always()
+
+
 WireFault = Silent | Slow | WrongLength | WrongCheck | WrongUnit | ExceptionAnswer | Dropped | Garbage | Late
-ValueFault = Frozen | Rollover
+ValueFault = Frozen | Rollover | Forced
 Fault = WireFault | ValueFault
 
 
@@ -169,6 +179,14 @@ class FaultState:
             if isinstance(fault, Rollover) and fault.when.holds(self._elapsed_s(now_ns), max(self.requests, 1)):
                 return round(self._since_ns / 1e9 + fault.in_s)
         return None
+
+    def forced_words(self, now_ns: int) -> dict[tuple[int, int], int]:
+        """Words that registers are forced to now, by table and address; of two that meet the later one holds."""
+        words: dict[tuple[int, int], int] = {}
+        for fault in self.faults:
+            if isinstance(fault, Forced) and fault.when.holds(self._elapsed_s(now_ns), max(self.requests, 1)):
+                words.update(((fault.table, fault.first + step), word) for step, word in enumerate(fault.words))
+        return words
 
     def _elapsed_s(self, now_ns: int) -> float:
         return (now_ns - self._since_ns) / 1e9

@@ -22,14 +22,16 @@ class ModbusUnit:
         self._written: dict[tuple[int, int], int] = {}
         self._roll_second: int | None = None
         self._ahead: dict[str, int] = {}
+        self._forced: dict[tuple[int, int], int] = {}
 
     def bank(self, now_ns: int) -> ModbusUnit:
         """The registers at a moment."""
         second = now_ns // NS
-        if self.fault_state.faults or self._roll_second is not None:
+        if self.fault_state.faults or self._roll_second is not None or self._forced:
             frozen = self.fault_state.frozen_second(now_ns)
             second = second if frozen is None else min(second, frozen)
             self._roll(self.fault_state.rollover_second(now_ns))
+            self._force(self.fault_state.forced_words(now_ns))
         if second != self._second:
             self._second = second
             self._values = None
@@ -79,12 +81,17 @@ class ModbusUnit:
             self._ahead = {} if second is None else self.layout.ahead_to_roll(self.meter.values(second))
             self._images.clear()
 
+    def _force(self, words: dict[tuple[int, int], int]) -> None:
+        if words != self._forced:
+            self._forced = words
+            self._images.clear()
+
     def _render(self, index: int) -> bytes:
         if self._values is None:
             self._values = self.meter.values(self._second)
         image = self.layout.render(index, self._values, self._ahead)
         segment = self.layout.segments[index]
-        for (fc, address), word in self._written.items():
+        for (fc, address), word in (*self._written.items(), *self._forced.items()):
             at = 2 * (address - segment.first)
             if fc == segment.fc and 0 <= at < len(image):
                 image[at : at + 2] = word.to_bytes(2, "big")

@@ -10,6 +10,7 @@ from typing import Any
 from config.settings import HubSettings, load_settings
 from server.app import Blueprint, draw
 from server.cli.console import print_json, progress_bar
+from server.errors import ServerError
 
 
 def add_to(commands: Any) -> None:
@@ -25,6 +26,8 @@ def settings_at(path: Path) -> HubSettings:
     if path.is_dir():
         toml = path / "hub.toml"
         return load_settings(toml) if toml.is_file() else load_settings(None).model_copy(update={"plant": path})
+    if path.suffix in (".yaml", ".yml", ".csv") and path.is_file():
+        raise ServerError("is no hub.toml", where=str(path), hint="give hub.toml or the folder that holds plant.yaml")
     return load_settings(path)
 
 

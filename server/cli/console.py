@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from address_space.model import HubError
 from config.errors import ConfigErrors
-
-_STYLE = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
+from drivers.errors import ProfileError
 
 
 def print_json(data: Any) -> None:
@@ -24,26 +22,20 @@ def print_json(data: Any) -> None:
 
 
 def report_error(error: HubError, *, as_json: bool) -> None:
-    """What is wrong, where, and what to do; a configuration's mistakes one a line."""
-    problems = error.problems if isinstance(error, ConfigErrors) else ()
+    """What is wrong, where, and what to do; many mistakes one a line."""
+    if isinstance(error, ConfigErrors):
+        listed: list[Any] = [problem.to_json() for problem in error.problems]
+        lines = [str(problem) for problem in error.problems]
+    else:
+        single = error.mistakes if isinstance(error, ProfileError) else (error,)
+        listed = [{"what": one.what, "hint": one.hint, "where": one.where} for one in single]
+        lines = [str(one) for one in single]
     if as_json:
-        listed = [problem.to_json() for problem in problems]
-        print_json(
-            {"ok": False, "problems": listed or [{"what": error.what, "hint": error.hint, "where": error.where}]}
-        )
+        print_json({"ok": False, "problems": listed})
         return
-    for line in [str(problem) for problem in problems] or [str(error)]:
-        sys.stderr.write(f"{line}\n")
-    if len(problems) > 1:
-        sys.stderr.write(f"{len(problems)} mistakes\n")
-
-
-def set_up_logging(level: str, *, quiet_libraries: bool = True) -> None:
-    """Log to stderr, one event a line."""
-    logging.basicConfig(level=level.upper(), format=_STYLE, stream=sys.stderr, force=True)
-    if quiet_libraries:
-        for name in ("asyncua", "pymodbus"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+    sys.stderr.writelines(f"{line}\n" for line in lines)
+    if len(lines) > 1:
+        sys.stderr.write(f"{len(lines)} mistakes\n")
 
 
 @contextmanager

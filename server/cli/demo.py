@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
+import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from rich.console import Console
 from rich.live import Live
 
 import config
-from address_space.model import HubError
 from config.settings import HubSettings, load_settings
 from server.app import Hub, draw
-from server.cli.console import progress_bar, set_up_logging
+from server.cli.arguments import port_number, positive
+from server.cli.console import progress_bar
+from server.cli.logs import set_up_logging
 from server.cli.loop import run_loop, stop_on_signals
 from server.cli.screen import Screen
+from server.errors import MetersFailed
 
 PLANT = Path(config.__file__).parent / "plants" / "demo"
 DATA = Path("var") / "demo"
@@ -30,17 +33,13 @@ LINE_EVERY_S = 10.0
 METERS_START_S = 30.0
 
 
-class MetersFailed(HubError):
-    """The simulated meters did not start."""
-
-
 def add_to(commands: Any) -> None:
     """Add this command to the command line."""
     command = commands.add_parser("demo", help="run the hub with its demonstration plant")
     command.add_argument("--plant", type=Path, default=PLANT, help="folder with hub.toml and plant.yaml")
     command.add_argument("--data", type=Path, default=DATA, help=f"folder for history and keys (default {DATA})")
-    command.add_argument("--port", type=int, help="OPC UA port instead of the plant's own")
-    command.add_argument("--seconds", type=float, help="stop by itself after so many seconds")
+    command.add_argument("--port", type=port_number, help="OPC UA port instead of the plant's own; 0: any")
+    command.add_argument("--seconds", type=positive, help="stop by itself after so many seconds")
     command.add_argument("--plain", action="store_true", help="a line now and then instead of a screen")
     command.set_defaults(run=run)
 
@@ -49,10 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Start the meters, then the hub; Ctrl-C stops both."""
     settings = _settings(arguments)
     plain = arguments.plain or not sys.stdout.isatty()
-    set_up_logging(settings.log.level if plain else "error")
+    set_up_logging(settings.log.level if plain else "critical", settings.log.format)
     with progress_bar("reading meter lists") as progress:
-        blueprint = draw(settings, progress=progress)
-    run_loop(_demo(Hub(blueprint), arguments.plant, arguments.seconds, plain=plain))
+        hub = Hub(draw(settings, progress=progress))
+    run_loop(_demo(hub, arguments.plant, arguments.seconds, plain=plain))
     return 0
 
 
@@ -66,11 +65,13 @@ def _settings(arguments: argparse.Namespace) -> HubSettings:
 
 async def _demo(hub: Hub, plant: Path, seconds: float | None, *, plain: bool) -> None:
     stop = stop_on_signals()
-    meters = await _start_meters(plant)
+    meters = await _start_meters(plant, stop)
+    if meters is None:
+        return
     try:
         if seconds is not None:
             asyncio.get_running_loop().call_later(seconds, stop.set)
-        screen = Screen(hub, f"{Path(sys.argv[0]).name} simulate {plant}", meters.pid)
+        screen = Screen(hub, f"{_own_name()} simulate {_short(plant)}", meters.pid)
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(_watch_meters(meters, screen), name="meters")
             ready = asyncio.Event()
@@ -82,30 +83,59 @@ async def _demo(hub: Hub, plant: Path, seconds: float | None, *, plain: bool) ->
                 stop.set()
                 ready.set()
                 watching.cancel()
+        sys.stdout.write(screen.farewell() + "\n")
     finally:
         await _stop_meters(meters)
 
 
-async def _start_meters(plant: Path) -> asyncio.subprocess.Process:
+def _own_name() -> str:
+    """How this program is called from where the user is."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        return f"{_short(Path(sys.executable))} -m server.cli"
+    found = shutil.which(program.name)
+    return program.name if found and Path(found).samefile(program) else _short(program)
+
+
+def _short(path: Path) -> str:
+    """`path` as seen from the present folder, if it lies below."""
+    whole = Path.cwd() / path
+    return shlex.quote(str(whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole))
+
+
+async def _start_meters(plant: Path, stop: asyncio.Event) -> asyncio.subprocess.Process | None:
+    """The process of the meters, once they listen; None where `stop` came first. Raises MetersFailed."""
     # A group of its own: Ctrl-C at the terminal goes to the hub, which stops the meters after itself.
     command = (sys.executable, "-m", "server.cli", "simulate", str(plant), "--with-parent")
     pipe = asyncio.subprocess.PIPE
     meters = await asyncio.create_subprocess_exec(
         *command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
     )
-    said = b""
-    if meters.stdout is not None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(METERS_START_S):
-                said = await meters.stdout.readline()
-    if b"ready" not in said:
+    try:
+        if b"ready" in await _first_line(meters, stop):
+            return meters
         await _stop_meters(meters)
+        if stop.is_set():
+            return None
         complaint = await meters.stderr.read() if meters.stderr is not None else b""
-        last = complaint.decode(errors="replace").strip().splitlines()[-1:] or ["they said nothing"]
-        raise MetersFailed(
-            f"the simulated meters did not start: {last[0]}", hint="is another demo running on the same ports?"
-        )
-    return meters
+    except BaseException:
+        await _stop_meters(meters)
+        raise
+    last = complaint.decode(errors="replace").strip().splitlines()[-1:] or ["the simulated meters did not start"]
+    raise MetersFailed(last[0], hint="" if complaint else "run `joulehub simulate` to see why")
+
+
+async def _first_line(meters: asyncio.subprocess.Process, stop: asyncio.Event) -> bytes:
+    """What the meters say first; nothing where they take too long or `stop` comes before."""
+    if meters.stdout is None:
+        return b""
+    async with asyncio.TaskGroup() as tasks:
+        said = tasks.create_task(meters.stdout.readline(), name="meters-start")
+        stopped = tasks.create_task(stop.wait(), name="stop")
+        await asyncio.wait((said, stopped), timeout=METERS_START_S, return_when=asyncio.FIRST_COMPLETED)
+        said.cancel()
+        stopped.cancel()
+    return b"" if said.cancelled() else said.result()
 
 
 async def _watch_meters(meters: asyncio.subprocess.Process, screen: Screen) -> None:
@@ -126,9 +156,10 @@ async def _stop_meters(meters: asyncio.subprocess.Process) -> None:
 
 async def _show(screen: Screen, ready: asyncio.Event, stop: asyncio.Event) -> None:
     await ready.wait()
-    with Live(screen.render(), console=Console(), auto_refresh=False, screen=True) as live:
+    console = Console()
+    with Live(console=console, auto_refresh=False, screen=True) as live:
         while not stop.is_set():
-            live.update(screen.render(), refresh=True)
+            live.update(screen.render(*console.size), refresh=True)
             await _pause(stop, REFRESH_S)
 
 

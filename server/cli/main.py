@@ -6,13 +6,17 @@ Exit status: 0 done, 1 refused or wrong, 2 usage.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from address_space.model import HubError
 from server.cli import check, decode, demo, nodeset, read, run, simulate
 from server.cli.console import report_error
+from server.errors import ServerError, causes, reason_of
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C where there was nothing to stop in order."""
 COMMANDS = (demo, run, check, read, simulate, nodeset, decode)
 
 
@@ -26,15 +30,36 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status."""
+    """Run one command and return its exit status. Errors that nobody foresaw keep their traceback."""
     arguments = parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments))
-    except HubError as error:
-        report_error(error, as_json=getattr(arguments, "json", False))
-        return 1
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        status = int(arguments.run(arguments))
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
+    except Exception as error:
+        known = [_told(cause) for cause in causes(error)]
+        if BrokenPipeError in map(type, causes(error)):
+            _stop_writing()
+            return 0
+        if None in known:
+            raise
+        for one in known:
+            if one is not None:
+                report_error(one, as_json=getattr(arguments, "json", False))
+        return 1
+    return status
+
+
+def _told(error: BaseException) -> HubError | None:
+    """The error as it is told to a person, or None where it is one that nobody foresaw."""
+    if isinstance(error, HubError):
+        return error
+    if isinstance(error, OSError):
+        return ServerError(reason_of(error), where=str(error.filename or ""), hint="see what the system lacks")
+    return None
+
+
+def _stop_writing() -> None:
+    """The reader of standard output has gone; nothing more is written, not even what is still in the buffer."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

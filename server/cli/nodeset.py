@@ -12,6 +12,7 @@ from address_space.nodes.export import plant_nodeset, types_nodeset
 from server.app import draw
 from server.cli.check import settings_at
 from server.cli.console import progress_bar
+from server.errors import CannotWrite, reason_of
 
 
 def add_to(commands: Any) -> None:
@@ -39,6 +40,8 @@ def _write(parts: Iterable[str], output: Path | None) -> None:
         for part in parts:
             sys.stdout.write(part)
         return
-    with output.open("w", encoding="utf-8") as file:
-        for part in parts:
-            file.write(part)
+    try:
+        with output.open("w", encoding="utf-8") as file:
+            file.writelines(parts)
+    except OSError as error:
+        raise CannotWrite(reason_of(error), where=str(output), hint="name another file with --output") from error

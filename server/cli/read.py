@@ -9,12 +9,10 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from server.cli.console import print_json
+from server.cli.logs import set_up_logging
 from server.cli.loop import run_loop, stop_on_signals
-from server.opcua.client import HubClient, ReadValue
+from server.opcua.client import STATES, HubClient, ReadValue
 
 DEFAULT_URL = "opc.tcp://127.0.0.1:4840"
 
@@ -31,6 +29,7 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read once, or follow."""
+    set_up_logging("critical")
     return run_loop(_read(arguments))
 
 
@@ -73,12 +72,17 @@ def _as_json(value: ReadValue) -> dict[str, Any]:
 
 
 def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _text(value: ReadValue) -> str:
-    if value.value is None:
+    if value.value is None or value.value == "":
         return "—"
+    states = STATES.get(value.id.partition(".")[2])
+    if states is not None and value.value in [*states]:
+        return states(value.value).name.lower().replace("_", " ")
+    if isinstance(value.value, bool):
+        return "yes" if value.value else "no"
     if isinstance(value.value, float):
         return f"{value.value:,.{value.decimals}f}".replace(",", " ")
     if isinstance(value.value, datetime):
@@ -87,25 +91,29 @@ def _text(value: ReadValue) -> str:
 
 
 def _print_table(title: str, values: list[ReadValue]) -> None:
-    table = Table(title=title)
-    for heading, justify in (
-        ("point", "left"),
-        ("value", "right"),
-        ("unit", "left"),
-        ("status", "left"),
-        ("taken", "left"),
-    ):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    for value in values:
-        table.add_row(value.id, _text(value), value.unit, value.status, _time(value.source_time) or "—")
-    Console(file=sys.stdout).print(table)
+    """One line a value; the unit's id is said once, above."""
+    whole = len(values) == 1
+    rows = [
+        (
+            value.id if whole else value.id.partition(".")[2],
+            _text(value),
+            value.unit,
+            value.status,
+            _time(value.source_time) or "—",
+        )
+        for value in values
+    ]
+    names, numbers, units, states, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+    if not whole:
+        sys.stdout.write(f"{title}\n")
+    for name, number, unit, status, taken in rows:
+        sys.stdout.write(f"{name:{names}}  {number:>{numbers}} {unit:{units}}  {status:{states}}  {taken}\n")
 
 
 def _print_line(value: ReadValue, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(_as_json(value), ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write(
-            f"{_time(value.source_time) or '—':29} {value.id} {_text(value)} {value.unit} {value.status}\n"
-        )
+        unit = f" {value.unit}" if value.unit else ""
+        sys.stdout.write(f"{_time(value.source_time) or '—':24} {value.id} {_text(value)}{unit} {value.status}\n")
     sys.stdout.flush()

@@ -8,7 +8,8 @@ from typing import Any
 
 from server.app import Hub, draw
 from server.cli.check import settings_at
-from server.cli.console import progress_bar, set_up_logging
+from server.cli.console import progress_bar
+from server.cli.logs import set_up_logging
 from server.cli.loop import run_loop, stop_on_signals
 
 
@@ -22,12 +23,12 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run; a wrong configuration is refused before anything starts."""
     settings = settings_at(arguments.config)
-    set_up_logging(settings.log.level)
+    set_up_logging(settings.log.level, settings.log.format)
     with progress_bar("reading meter lists") as progress:
-        blueprint = draw(settings, progress=progress)
+        hub = Hub(draw(settings, progress=progress))  # the files' own rows are not kept while the hub runs
 
     async def serve() -> None:
-        await Hub(blueprint).run(stop_on_signals())
+        await hub.run(stop_on_signals())
 
     run_loop(serve())
     return 0

@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from address_space.model import MeterState
+from address_space.model import MeterState, UnitHandle
 from drivers.health import ChannelSnapshot, DeviceState
 from server.app import Hub
 
@@ -24,6 +24,15 @@ STATE_COLOURS = {
 }
 TROUBLES = (MeterState.STALE, MeterState.COMM_LOST, MeterState.DEVICE_ERROR)
 TROUBLES_SHOWN = 10
+LONGEST_NAME = 20
+HEADINGS = ("meters", "online", "degraded", "offline", "requests", "errors", "load", "round trip")
+WIDE_ONLY = frozenset({"degraded", "requests", "round trip"})
+"""Columns that a narrow screen does without."""
+WIDE_COLUMNS = 110
+ROOMY_LINES = 30
+"""From here on there is room for frames."""
+HEAD_LINES = 2
+STATE_LINES = 2
 
 
 class Screen:
@@ -57,12 +66,32 @@ class Screen:
     def line(self) -> str:
         """How things stand, in one line."""
         states = self._hub.engine.states()
-        counts = ", ".join(f"{count} {state.name.lower()}" for state, count in states.items())
+        counts = ", ".join(f"{count} {state.name.lower().replace('_', ' ')}" for state, count in states.items())
         return f"meters: {counts}; {self._values_per_s():.0f} values/s; {self._history()}; {self._clients()}"
 
-    def render(self) -> RenderableType:
-        """The whole screen."""
-        return Group(self._head(), self._states(), self._channels(), self._troubles(), self._foot())
+    def farewell(self) -> str:
+        """What came of it, in one line, once the hub has stopped."""
+        recorder = self._hub.recorder
+        if recorder is None:
+            return "stopped; history was off"
+        counters = recorder.counters
+        unkept = counters.lost + counters.dropped_energy + counters.dropped_inst
+        return f"stopped; {counters.committed:,} values stored, {unkept or 'none'} lost"
+
+    def render(self, width: int = 100, height: int = 40) -> RenderableType:
+        """The whole screen, fitted to so many columns and lines: long lists are cut and say so."""
+        roomy = height >= ROOMY_LINES
+        head = self._head(roomy=roomy)
+        foot = self._foot()
+        frames = 2 if roomy else 0
+        left = max(height - HEAD_LINES - frames - STATE_LINES - 1 - (len(foot) - 1) // width, 4)
+        troubles = self._hub.engine.units_in(TROUBLES)
+        needed = len(self._hub.pollers) + 1
+        framed = frames or 1
+        wanted = min(len(troubles), TROUBLES_SHOWN) + (len(troubles) > TROUBLES_SHOWN) + framed if troubles else 0
+        below = min(wanted, max(left - needed, left // 3))
+        channels = self._channels(left - below, narrow=width < WIDE_COLUMNS)
+        return Group(head, self._states(), channels, self._troubles(troubles, below - framed, roomy=roomy), foot)
 
     def _examples(self) -> list[str]:
         units = self._hub.plant.units
@@ -70,49 +99,67 @@ class Screen:
             [f"ns=2;s={unit.id}.{unit.template.quantities[0].path}" for unit in (units[0], units[-1])] if units else []
         )
 
-    def _head(self) -> Panel:
-        text = Text()
-        for url in self._hub.opcua.endpoint_urls:
-            text.append("connect  ", style="dim").append(f"{url}\n", style="bold cyan")
-        text.append("browse   ", style="dim").append("ns=2;s=root", style="cyan")
-        for example in self._examples():
-            text.append("\nvalue    ", style="dim").append(example, style="cyan")
-        return Panel(text, title="JouleHub", title_align="left")
+    def _head(self, *, roomy: bool) -> RenderableType:
+        text = _line()
+        text.append("connect  ", style="dim").append(self._hub.opcua.endpoint_urls[0], style="bold cyan")
+        text.append("\nbrowse   ", style="dim").append("ns=2;s=root", style="cyan")
+        for example in self._examples()[:1]:
+            text.append("   value  ", style="dim").append(example, style="cyan")
+        return Panel(text, title="JouleHub", title_align="left") if roomy else text
 
     def _states(self) -> Text:
-        text = Text("meters   ", style="dim")
+        text = _line()
+        text.append("meters   ", style="dim")
         for state, count in self._hub.engine.states().items():
             text.append(f"{count} {state.name.lower().replace('_', ' ')}   ", style=STATE_COLOURS[state])
-        text.append(f"\nflow     {self._values_per_s():,.0f} values/s   {self._history()}   {self._clients()}")
+        text.append("\nflow     ", style="dim")
+        text.append(f"{self._values_per_s():,.0f} values/s   {self._history()}   {self._clients()}")
         return text
 
-    def _channels(self) -> Table:
+    def _channels(self, lines: int, *, narrow: bool) -> RenderableType:
         table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-        table.add_column("channel")
-        for heading in ("meters", "online", "degraded", "offline", "requests", "errors", "load", "round trip"):
-            table.add_column(heading, justify="right")
-        table.add_column("line")
-        for poller in self._hub.pollers:
-            table.add_row(*_channel_row(poller.snapshot()))
-        return table
+        longest = max((len(poller.channel.id) for poller in self._hub.pollers), default=0)
+        table.add_column("channel", no_wrap=True, min_width=min(longest, LONGEST_NAME))
+        shown = [heading for heading in HEADINGS if not (narrow and heading in WIDE_ONLY)]
+        for heading in shown:
+            table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
+        table.add_column("line", no_wrap=True, overflow="ellipsis", ratio=1)
+        snapshots = [poller.snapshot() for poller in self._hub.pollers]
+        room = max(lines - 1, 1)
+        if len(snapshots) > room:
+            snapshots.sort(key=lambda snapshot: (snapshot.up, -_failing(snapshot)))
+            room -= 1
+        for snapshot in snapshots[:room]:
+            cells = _cells(snapshot)
+            table.add_row(snapshot.channel, *(cells[heading] for heading in shown), _state_of_line(snapshot))
+        if len(snapshots) <= room:
+            return table
+        return Group(table, Text(f"and {len(snapshots) - room} more channels", style="dim"))
 
-    def _troubles(self) -> RenderableType:
-        lines = Text()
-        units = self._hub.engine.units_in(TROUBLES)
-        for unit in units[:TROUBLES_SHOWN]:
+    def _troubles(self, units: list[UnitHandle], lines: int, *, roomy: bool) -> RenderableType:
+        if not units or lines < 1:
+            return Group()
+        text = _line()
+        cut = len(units) > lines
+        shown = units[: lines - 1] if cut else units
+        for unit in shown:
             state, error = self._hub.engine.state_of(unit)
-            lines.append(f"{self._hub.plant.units[unit].id}  ", style="bold")
-            lines.append(f"{self._hub.plant.units[unit].name}: ")
-            lines.append(f"{state.name.lower().replace('_', ' ')}; {error}\n", style=STATE_COLOURS[state])
-        if len(units) > TROUBLES_SHOWN:
-            lines.append(f"and {len(units) - TROUBLES_SHOWN} more\n", style="dim")
-        return Panel(lines, title="not well", title_align="left") if units else Text()
+            text.append(f"{self._hub.plant.units[unit].id}  ", style="bold")
+            text.append(f"{self._hub.plant.units[unit].name}: ")
+            text.append(f"{state.name.lower().replace('_', ' ')}; {error}\n", style=STATE_COLOURS[state])
+        if cut:
+            text.append(f"and {len(units) - len(shown)} more", style="dim")
+        else:
+            text.right_crop(1)
+        if roomy:
+            return Panel(text, title="not well", title_align="left")
+        return Group(Text("not well", style="dim"), text)
 
     def _foot(self) -> Text:
         if self.meters_alive:
-            return Text(
-                f"simulated meters are process {self._meters_pid}: kill it and watch. Ctrl-C stops.", style="dim"
-            )
+            return Text(f"simulated meters: process {self._meters_pid}; kill it and watch. Ctrl-C stops.", style="dim")
+        if any(poller.channel.up for poller in self._hub.pollers):
+            return Text("simulated meters: brought back by hand. Ctrl-C stops.", style="dim")
         return Text(f"the simulated meters are gone; bring them back with: {self._meters_command}", style="bold red")
 
     def _values_per_s(self) -> float:
@@ -131,18 +178,32 @@ class Screen:
         return f"{self._hub.opcua.session_count} clients, {self._hub.opcua.item_count} monitored items"
 
 
-def _channel_row(snapshot: ChannelSnapshot) -> tuple[str, ...]:
+def _line() -> Text:
+    """Text of which a line too long is cut, never wrapped."""
+    return Text(no_wrap=True, overflow="ellipsis")
+
+
+def _failing(snapshot: ChannelSnapshot) -> int:
+    return sum(count for state, count in snapshot.devices.items() if state is not DeviceState.ONLINE)
+
+
+def _state_of_line(snapshot: ChannelSnapshot) -> Text:
+    if snapshot.up:
+        return Text("up", style="green")
+    # The table already says which channel; what to do about it stands in the log.
+    error = snapshot.error.partition("; ")[0].removeprefix(f"{snapshot.channel} ")
+    return Text(error or "not open yet", style="red" if error else "dim")
+
+
+def _cells(snapshot: ChannelSnapshot) -> dict[str, str]:
     devices = snapshot.devices
-    line = "[green]up[/]" if snapshot.up else f"[red]{snapshot.error or 'down'}[/]"
-    return (
-        snapshot.channel,
-        str(sum(devices.values())),
-        str(devices.get(DeviceState.ONLINE, 0)),
-        str(devices.get(DeviceState.DEGRADED, 0)),
-        str(devices.get(DeviceState.OFFLINE, 0)),
-        f"{snapshot.requests:,}",
-        f"{sum(snapshot.errors.values()):,}",
-        f"{snapshot.utilisation:.0%}",
-        f"{snapshot.round_trip_ms:.1f} ms",
-        line,
-    )
+    return {
+        "meters": str(sum(devices.values())),
+        "online": str(devices.get(DeviceState.ONLINE, 0)),
+        "degraded": str(devices.get(DeviceState.DEGRADED, 0)),
+        "offline": str(devices.get(DeviceState.OFFLINE, 0)),
+        "requests": f"{snapshot.requests:,}",
+        "errors": f"{sum(snapshot.errors.values()):,}",
+        "load": f"{snapshot.utilisation:.0%}",
+        "round trip": f"{snapshot.round_trip_ms:.1f} ms",
+    }

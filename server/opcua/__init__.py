@@ -1,7 +1,29 @@
 """The OPC UA server: asyncua with its gaps closed, over the plant's virtual nodes."""
 
 from server.opcua.access import HubUser, Right, SessionPolicy, Users
+from server.opcua.calls import CallContext, Protection, current_call
+from server.opcua.errors import CallRefused
+from server.opcua.event import Event
+from server.opcua.messages import Message
+from server.opcua.model_changes import Change, Verb, changes_of
 from server.opcua.options import Limits, OpcUaOptions
 from server.opcua.server import HubServer
 
-__all__ = ["HubServer", "HubUser", "Limits", "OpcUaOptions", "Right", "SessionPolicy", "Users"]
+__all__ = [
+    "CallContext",
+    "CallRefused",
+    "Change",
+    "Event",
+    "HubServer",
+    "HubUser",
+    "Limits",
+    "Message",
+    "OpcUaOptions",
+    "Protection",
+    "Right",
+    "SessionPolicy",
+    "Users",
+    "Verb",
+    "changes_of",
+    "current_call",
+]

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from asyncua import ua
-from asyncua.crypto.security_policies import SecurityPolicyNone
 from asyncua.server.internal_session import SessionState
 
 from server.opcua.request import Request, fault
 
 if TYPE_CHECKING:
     from server.opcua.processor import HubProcessor
+    from server.opcua.session import HubSession
 
 _SMALLEST_NONCE = 32
+_FAILURES = 5
+"""Activations of one session that may fail."""
 
 
 async def create_session(processor: HubProcessor, request: Request) -> Any:
     """A session on this connection, to be activated."""
     asked = request.decode(ua.CreateSessionParameters)
-    policy = processor.policy
-    peer = policy.peer_certificate
-    if type(policy) is not SecurityPolicyNone:
+    policy, channel = processor.policy, processor.channel
+    if not channel.offered:
+        raise fault(ua.StatusCodes.BadSecurityPolicyRejected)
+    peer = channel.peer_certificate
+    if channel.secured:
         if len(asked.ClientNonce or b"") < _SMALLEST_NONCE:
             raise fault(ua.StatusCodes.BadNonceInvalid)
         if not (asked.ClientCertificate or b"").startswith(peer or b"-"):
             raise fault(ua.StatusCodes.BadCertificateInvalid)
+    if not math.isfinite(asked.RequestedSessionTimeout):
+        asked.RequestedSessionTimeout = 0.0
     iserver = processor.iserver
     for waiting in processor.unactivated():
+        processor.forget(waiting)
         iserver.end(waiting, delete=True)
     session = iserver.create_session(str(processor.name), external=True)
     session.channel = processor
     session.client_certificate = peer
+    session.security = channel.security
     session.application_uri = asked.ClientDescription.ApplicationUri or ""
     try:
         result = await session.create_session(asked, sockname=processor.sockname)
@@ -57,11 +66,17 @@ def activate_session(processor: HubProcessor, request: Request) -> Any:
     session = processor.iserver.session_of(request.token)
     if session is None or session.state is SessionState.Closed:
         raise fault(ua.StatusCodes.BadSessionIdInvalid)
-    policy = processor.policy
-    challenge = (policy.host_certificate or b"") + session.nonce
-    policy.asymmetric_cryptography.verify(challenge, asked.ClientSignature.Signature)
     former = session.channel
-    result = session.bind(processor, asked, policy.peer_certificate)
+    try:
+        policy = processor.policy
+        challenge = (policy.host_certificate or b"") + session.nonce
+        policy.asymmetric_cryptography.verify(challenge, asked.ClientSignature.Signature or b"")
+        result = session.bind(processor, asked)
+    except Exception:
+        if former is processor:
+            _failed(processor, session)
+        raise
+    session.failures = 0
     if former is not None and former is not processor:
         former.forget(session)
     processor.adopt(session)
@@ -80,3 +95,11 @@ async def close_session(processor: HubProcessor, request: Request) -> bytes:
     processor.forget(session)
     processor.iserver.end(session, delete=bool(request.body[request.offset]))
     return b""
+
+
+def _failed(processor: HubProcessor, session: HubSession) -> None:
+    """Passwords cannot be tried for ever in one session."""
+    session.failures += 1
+    if session.failures >= _FAILURES and session.state is SessionState.Created:
+        processor.forget(session)
+        processor.iserver.end(session, delete=True)

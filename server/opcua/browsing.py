@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from asyncua import ua
 
+from address_space.nodes.browse_wire import ReferenceWriter
 from server.opcua.access import Right, SessionPolicy
-from server.opcua.request import fault
+from server.opcua.browse_request import BrowseRequests
+from server.opcua.request import Request, fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +21,12 @@ if TYPE_CHECKING:
     from server.opcua.options import Limits
     from server.opcua.session import HubSession
 
-_BREATHE = 200
+_BREATHE = 1_000
 """References after which other clients get a turn."""
 _REFERENCES_PER_CALL = 50_000
+_U32 = Struct("<I")
+_I32 = Struct("<i")
+_NO_POINT = _I32.pack(-1)
 _ANY_INDEX = 0xFFFF_FFFF
 
 
@@ -40,29 +46,39 @@ class BrowseService:
         self._aspace = aspace
         self._policy = policy
         self._limits = limits
+        self._writer = ReferenceWriter(aspace)
+        self._types: set[ua.NodeId] = set()
+        self._requests = BrowseRequests(limits.nodes_per_browse)
 
-    async def browse(self, session: HubSession, asked: Any) -> list[ua.BrowseResult]:
-        """Browse."""
-        self._admit(session, asked.NodesToBrowse, self._limits.nodes_per_browse)
-        if not asked.View.ViewId.is_null():
+    async def browse(self, request: Request) -> bytes:
+        """Browse: results as they are sent."""
+        session, asked = request.owner, self._requests.decode(request)
+        self._admit(session, asked.descriptions, self._limits.nodes_per_browse)
+        if not asked.view.is_null():
             raise fault(ua.StatusCodes.BadViewIdUnknown)
-        limit = asked.RequestedMaxReferencesPerNode or self._limits.references_per_node
-        limit = min(limit, self._limits.references_per_node)
-        pages = [Page(description, 0, limit) for description in asked.NodesToBrowse]
-        return await self._turn(session, pages)
+        limit = min(asked.most or self._limits.references_per_node, self._limits.references_per_node)
+        return await self._turn(session, [Page(one, 0, limit) for one in asked.descriptions])
 
-    async def browse_next(self, session: HubSession, asked: Any) -> list[ua.BrowseResult]:
-        """BrowseNext, or the release of continuation points."""
+    async def browse_next(self, session: HubSession, asked: Any) -> bytes:
+        """BrowseNext, or the release of continuation points: results as they are sent."""
         self._admit(session, asked.ContinuationPoints, self._limits.nodes_per_browse)
         pages = [session.browse_points.take(point or b"") for point in asked.ContinuationPoints]
         if asked.ReleaseContinuationPoints:
-            return [ua.BrowseResult() if page is not None else _invalid() for page in pages]
+            return _array([_result(0) if page is not None else _INVALID for page in pages])
         return await self._turn(session, pages)
 
-    def translate(self, session: HubSession, asked: Any) -> list[ua.BrowsePathResult]:
+    async def translate(self, session: HubSession, asked: Any) -> list[ua.BrowsePathResult]:
         """TranslateBrowsePathsToNodeIds."""
         self._admit(session, asked.BrowsePaths, self._limits.nodes_per_translate)
-        return [self._target(path) for path in asked.BrowsePaths]
+        results = []
+        followed = 0
+        for path in asked.BrowsePaths:
+            results.append(self._target(path))
+            followed += len(path.RelativePath.Elements)
+            if followed >= _BREATHE:
+                followed = 0
+                await asyncio.sleep(0)
+        return results
 
     def register(self, session: HubSession, asked: Any) -> list[ua.NodeId]:
         """RegisterNodes: string ids are as fast as any here, so a node's own id is its registered one."""
@@ -78,42 +94,43 @@ class BrowseService:
         if not self._policy.may(session.user, Right.LOOK):
             raise fault(ua.StatusCodes.BadUserAccessDenied)
 
-    async def _turn(self, session: HubSession, pages: Sequence[Page | None]) -> list[ua.BrowseResult]:
-        results: list[ua.BrowseResult] = []
+    async def _turn(self, session: HubSession, pages: Sequence[Page | None]) -> bytes:
+        results: list[bytes] = []
         made = since = points = 0
         for page in pages:
-            result = ua.BrowseResult()
             if page is None:
-                results.append(_invalid())
+                results.append(_INVALID)
                 continue
             code = self._wrong(page.description)
             if code:
-                result.StatusCode = ua.StatusCode(code)
-                results.append(result)
+                results.append(_result(code))
                 continue
             room = max(min(page.limit, _REFERENCES_PER_CALL - made), 1)
-            found, following = self._aspace.browse_page(page.description, page.start, room, session.locale)
-            if following is not None and points == self._limits.browse_points:
-                result.StatusCode = ua.StatusCode(ua.StatusCodes.BadNoContinuationPoints)
-                results.append(result)
-                continue
-            result.References = found
+            found, following = self._writer.page(page.description, page.start, room, session.locale)
+            point = b""
             if following is not None:
+                if points == self._limits.browse_points:
+                    results.append(_result(int(ua.StatusCodes.BadNoContinuationPoints)))
+                    continue
                 points += 1
-                result.ContinuationPoint = session.browse_points.keep(Page(page.description, following, page.limit))
-            results.append(result)
+                point = session.browse_points.keep(Page(page.description, following, page.limit))
+            results.append(_result(0, point, found))
             made += len(found)
             if made - since >= _BREATHE:
                 since = made
                 await asyncio.sleep(0)
-        return results
+        return _array(results)
 
     def _wrong(self, description: ua.BrowseDescription) -> int:
         if description.NodeId not in self._aspace:
             return int(ua.StatusCodes.BadNodeIdUnknown)
+        if int(description.BrowseDirection) not in _DIRECTIONS:
+            return int(ua.StatusCodes.BadBrowseDirectionInvalid)
         reference = description.ReferenceTypeId
-        if not reference.is_null() and self._class_of(reference) != ua.NodeClass.ReferenceType:
-            return int(ua.StatusCodes.BadReferenceTypeIdInvalid)
+        if not (reference.is_null() or reference in self._types):
+            if self._class_of(reference) != ua.NodeClass.ReferenceType:
+                return int(ua.StatusCodes.BadReferenceTypeIdInvalid)
+            self._types.add(reference)
         return 0
 
     def _class_of(self, node: ua.NodeId) -> Any:
@@ -130,7 +147,9 @@ class BrowseService:
             return _no_path(ua.StatusCodes.BadNodeIdUnknown)
         nodes = [path.StartingNode]
         for element in elements:
-            nodes = [found for node in nodes for found in self._aspace.children_by_name(node, element)]
+            # each node once: where paths part and meet again they would double with every step
+            following = (found for node in nodes for found in self._aspace.children_by_name(node, element))
+            nodes = list(dict.fromkeys(following))
         if not nodes:
             return _no_path(ua.StatusCodes.BadNoMatch)
         result = ua.BrowsePathResult()
@@ -142,5 +161,15 @@ def _no_path(code: int) -> ua.BrowsePathResult:
     return ua.BrowsePathResult(ua.StatusCode(code))
 
 
-def _invalid() -> ua.BrowseResult:
-    return ua.BrowseResult(ua.StatusCode(ua.StatusCodes.BadContinuationPointInvalid))
+def _result(code: int, point: bytes = b"", references: Sequence[bytes] = ()) -> bytes:
+    held = _I32.pack(len(point)) + point if point else _NO_POINT
+    return b"".join((_U32.pack(code), held, _I32.pack(len(references)), *references))
+
+
+def _array(results: list[bytes]) -> bytes:
+    """The results and no diagnostics."""
+    return b"".join((_I32.pack(len(results)), *results, _I32.pack(0)))
+
+
+_INVALID = _result(int(ua.StatusCodes.BadContinuationPointInvalid))
+_DIRECTIONS = (ua.BrowseDirection.Forward, ua.BrowseDirection.Inverse, ua.BrowseDirection.Both)

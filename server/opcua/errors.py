@@ -3,10 +3,14 @@
 HubError
 └── OpcUaError
     ├── SeamMoved           the installed asyncua is not the one that the overrides were written for
-    └── CertificateProblem  the server's own certificate cannot be made or read
+    ├── CertificateProblem  the server's own certificate cannot be made or read
+    ├── PatternError        a pattern of the filter operator Like cannot be understood
+    └── CallRefused         a method cannot be called like this; status tells the client why
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from address_space.model.errors import HubError
 
@@ -21,3 +25,18 @@ class SeamMoved(OpcUaError):
 
 class CertificateProblem(OpcUaError):
     """The server's own certificate cannot be made or read."""
+
+
+class PatternError(OpcUaError):
+    """A pattern of the filter operator Like cannot be understood."""
+
+
+class CallRefused(OpcUaError):
+    """A method cannot be called like this. `status` is the client's answer; `arguments` has one code for each input."""
+
+    def __init__(
+        self, status: int, what: str, *, arguments: Sequence[int] = (), where: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.status = status
+        self.arguments = tuple(arguments)

@@ -21,6 +21,8 @@ from asyncua.ua.ua_binary import nodeid_to_binary
 
 from address_space.model.clock import Clock
 from server.opcua.access import SessionPolicy
+from server.opcua.diagnostics import Rejections
+from server.opcua.identity import credentials
 from server.opcua.request import fault
 from server.opcua.session import HubSession
 from server.opcua.subscriptions import HubSubscriptionService
@@ -42,9 +44,11 @@ class HubInternalServer(InternalServer):  # type: ignore[misc]
         self.clock = clock
         self.limits = options.limits
         self.advertised_urls = options.advertised_urls
+        self.locale = options.locale
         self.cumulated_sessions = 0
         self.rejected_sessions = 0
         self.timed_out_sessions = 0
+        self.rejections = Rejections()
         super().__init__(user_manager=policy)
         self.method_service.stop()
         self.aspace = aspace
@@ -129,6 +133,10 @@ class HubInternalServer(InternalServer):  # type: ignore[misc]
         session.channel = None
         self.unregister_external_session(session)
 
+    def decrypt_user_token(self, session: HubSession, token: Any) -> tuple[str, str]:
+        """User name and password of a token; see `identity`."""
+        return credentials(token, session.nonce or b"", self.private_key, session.mode)
+
     # discovery
 
     def _mangle_endpoint_url(
@@ -148,10 +156,19 @@ class HubInternalServer(InternalServer):  # type: ignore[misc]
         raise fault(ua.StatusCodes.BadServiceUnsupported)
 
     def _make_room(self) -> bool:
-        lost = [one for one in self._sessions.values() if one.channel is None and not one.subscriptions]
-        if not lost:
+        """End the session that is worth least: lost, then not activated, then lost with subscriptions to transfer."""
+        sessions = self._sessions.values()
+        lost = [one for one in sessions if one.channel is None]
+        idle = [one for one in lost if not one.subscriptions]
+        waiting = [one for one in sessions if one.state is SessionState.Created]
+        worth_least = idle or waiting or lost
+        if not worth_least:
             return False
-        self.end(max(lost, key=lambda one: one.idle_s), delete=True)
+        ended = max(worth_least, key=lambda one: one.idle_s)
+        if ended.channel is not None:
+            ended.channel.forget(ended)
+        # subscriptions wait for whoever transfers them
+        self.end(ended, delete=not ended.subscriptions)
         return True
 
 

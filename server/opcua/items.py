@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from asyncua import ua
 
-from address_space.model.errors import HubError
 from address_space.model.quantity import DataType
 from address_space.nodes.fast import PLANT_NAMESPACE, Resolve
-from address_space.nodes.monitored_rows import ItemSpec, Mode, Trigger
+from address_space.nodes.monitored_rows import ItemSpec, Mode
 from address_space.nodes.wire import Timestamps
 from server.opcua.access import Right, SessionPolicy
+from server.opcua.filters import Refused, change_filter, is_null
+from server.opcua.node_items import NodeSpec
+from server.opcua.ranges import well_formed
 from server.opcua.request import fault
 
 if TYPE_CHECKING:
@@ -27,16 +29,9 @@ FIRST_POINT_ITEM = 0x4000_0000
 """Ids of items on points begin here; asyncua numbers those on nodes from below."""
 _NS_PER_MS = 1_000_000
 _PER_POLL = 1.5
-_NO_DEADBAND = -1.0
-_MAX_PERCENT = 100.0
-
-
-class Refused(HubError):
-    """One item cannot be had; carries the status code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(hex(code))
-        self.code = code
+_LONGEST_MS = 86_400_000.0
+_TEXTS = (DataType.STRING, DataType.LOCALIZED_TEXT)
+_NO_NUMBERS = (*_TEXTS, DataType.BOOLEAN, DataType.DATETIME)
 
 
 class ItemService:
@@ -59,7 +54,7 @@ class ItemService:
         self._limits = limits
         self._ids = itertools.count(FIRST_POINT_ITEM)
 
-    async def create(self, session: HubSession, asked: Any) -> list[ua.MonitoredItemCreateResult]:
+    def create(self, session: HubSession, asked: Any) -> list[ua.MonitoredItemCreateResult]:
         """CreateMonitoredItems."""
         subscription = self._subscriptions.owned(session, asked.SubscriptionId)
         self._bounded(asked.ItemsToCreate)
@@ -75,11 +70,13 @@ class ItemService:
                 results.append(_refused(ua.StatusCodes.BadTooManyMonitoredItems))
                 continue
             try:
+                mode = _mode(item.MonitoringMode)
                 handle = self._handle(session, item.ItemToMonitor)
                 if handle is None:
-                    result = await self._create_on_node(subscription, item, timestamps)
+                    result = self._on_node(session, subscription, item, mode, timestamps)
                 else:
-                    spec, result = self._on_point(subscription, next(self._ids), handle, item, timestamps)
+                    wanted = item.RequestedParameters
+                    spec, result = self._revised(subscription, next(self._ids), handle, mode, wanted, timestamps)
                     specs.append(spec)
                 room -= 1
             except Refused as refused:
@@ -95,26 +92,27 @@ class ItemService:
         timestamps = _timestamps(asked.TimestampsToReturn)
         results = []
         for item in asked.ItemsToModify:
-            handle = subscription.points.spec_handle(item.MonitoredItemId)
-            if handle is None:
-                results += subscription.monitored_item_srv.modify_monitored_items(
-                    ua.ModifyMonitoredItemsParameters(asked.SubscriptionId, asked.TimestampsToReturn, [item])
-                )
-                continue
             try:
-                spec, made = self._revised(
-                    subscription, item.MonitoredItemId, handle, Mode.REPORTING, item.RequestedParameters, timestamps
-                )
+                results.append(self._modify(subscription, item.MonitoredItemId, item.RequestedParameters, timestamps))
             except Refused as refused:
                 results.append(ua.MonitoredItemModifyResult(ua.StatusCode(refused.code)))
-                continue
-            subscription.points.modify(spec)
-            results.append(
-                ua.MonitoredItemModifyResult(ua.StatusCode(), made.RevisedSamplingInterval, made.RevisedQueueSize)
-            )
         return results
 
-    async def set_mode(self, session: HubSession, asked: Any) -> list[ua.StatusCode]:
+    def set_triggering(self, session: HubSession, asked: Any) -> tuple[list[int], list[int]]:
+        """SetTriggering: status codes of the links added and of those removed."""
+        subscription = self._subscriptions.owned(session, asked.SubscriptionId)
+        to_add, to_remove = asked.LinksToAdd or [], asked.LinksToRemove or []
+        self._bounded([*to_add, *to_remove])
+        source = asked.TriggeringItemId
+        if source not in subscription:
+            raise fault(ua.StatusCodes.BadMonitoredItemIdInvalid)
+        links = subscription.links
+        removed = links.remove(source, to_remove)
+        added = links.add(source, to_add, subscription.__contains__)
+        subscription.watch_links()
+        return [_known(there) for there in added], [_known(there) for there in removed]
+
+    def set_mode(self, session: HubSession, asked: Any) -> list[ua.StatusCode]:
         """SetMonitoringMode."""
         subscription = self._subscriptions.owned(session, asked.SubscriptionId)
         self._bounded(asked.MonitoredItemIds)
@@ -123,23 +121,27 @@ class ItemService:
         except ValueError as unknown:
             raise fault(ua.StatusCodes.BadMonitoringModeInvalid) from unknown
         done = subscription.points.set_mode(mode, asked.MonitoredItemIds)
-        results = []
-        for item, was_point in zip(asked.MonitoredItemIds, done, strict=True):
-            if was_point:
-                results.append(ua.StatusCode())
-            else:
-                results += await subscription.monitored_item_srv.set_monitoring_mode(ua.MonitoringMode(mode), [item])
-        return results
+        nodes, events = subscription.monitored_item_srv, subscription.events
+        return [
+            ua.StatusCode(_known(was_point or nodes.set_mode(mode, item) or events.set_mode(mode, item)))
+            for item, was_point in zip(asked.MonitoredItemIds, done, strict=True)
+        ]
 
     def delete(self, session: HubSession, asked: Any) -> list[ua.StatusCode]:
         """DeleteMonitoredItems."""
         subscription = self._subscriptions.owned(session, asked.SubscriptionId)
         self._bounded(asked.MonitoredItemIds)
         done = subscription.points.remove(asked.MonitoredItemIds)
-        return [
-            ua.StatusCode() if was_point else subscription.monitored_item_srv.delete_monitored_items([item])[0]
+        results = [
+            ua.StatusCode()
+            if was_point or subscription.events.delete(item)
+            else subscription.monitored_item_srv.delete_monitored_items([item])[0]
             for item, was_point in zip(asked.MonitoredItemIds, done, strict=True)
         ]
+        if subscription.links:
+            subscription.links.forget(asked.MonitoredItemIds)
+            subscription.watch_links()
+        return results
 
     def _bounded(self, operations: list[Any]) -> None:
         if not operations:
@@ -160,41 +162,68 @@ class ItemService:
         if not self._policy.sees(session.user, [handle]):
             raise Refused(ua.StatusCodes.BadNodeIdUnknown)
         if item.IndexRange:
+            if not well_formed(item.IndexRange):
+                raise Refused(ua.StatusCodes.BadIndexRangeInvalid)
+            if self._type_of(handle) in _TEXTS:
+                return None
             raise Refused(ua.StatusCodes.BadIndexRangeNoData)
+        self._check_encoding(item)
         return handle
 
-    async def _create_on_node(
-        self, subscription: HubSubscription, item: Any, timestamps: Timestamps
+    def _type_of(self, handle: int) -> DataType:
+        unit, offset = self._plant.locate(handle)  # type: ignore[arg-type]
+        return self._plant.units[unit].template.quantities[offset].value.data_type
+
+    def _check_encoding(self, item: Any) -> None:
+        code = self._reads.wrong_encoding(item)
+        if code:
+            raise Refused(code)
+
+    def _on_node(
+        self, session: HubSession, subscription: HubSubscription, item: Any, mode: Mode, timestamps: Timestamps
     ) -> ua.MonitoredItemCreateResult:
         service = subscription.monitored_item_srv
-        monitored = item.ItemToMonitor
-        if monitored.AttributeId == ua.AttributeIds.Value and not self._reads.readable(monitored.NodeId):
+        wanted = item.ItemToMonitor
+        self._check_encoding(wanted)
+        if wanted.IndexRange and (not well_formed(wanted.IndexRange) or wanted.AttributeId != ua.AttributeIds.Value):
+            raise Refused(ua.StatusCodes.BadIndexRangeInvalid)
+        if wanted.AttributeId == ua.AttributeIds.EventNotifier:
+            return subscription.events.create(item)
+        spec = self._node_spec(subscription, wanted, item.RequestedParameters, timestamps)
+        if wanted.AttributeId == ua.AttributeIds.Value and not self._reads.readable(wanted.NodeId):
             raise Refused(ua.StatusCodes.BadNotReadable)
-        if monitored.AttributeId == ua.AttributeIds.EventNotifier:
-            if not hasattr(item.RequestedParameters.Filter, "WhereClause"):
-                raise Refused(ua.StatusCodes.BadEventFilterInvalid)
-        elif monitored.AttributeId != ua.AttributeIds.Value and hasattr(
-            item.RequestedParameters.Filter, "DeadbandType"
-        ):
-            raise Refused(ua.StatusCodes.BadFilterNotAllowed)
-        results = await service.create_monitored_items(
-            ua.CreateMonitoredItemsParameters(subscription.id, ua.TimestampsToReturn(timestamps), [item])
-        )
-        result = results[0]
-        if result.StatusCode.is_good():
-            service.timestamps[result.MonitoredItemId] = timestamps
-            service.keep_newest(result.MonitoredItemId, discard_oldest=item.RequestedParameters.DiscardOldest)
-            result.RevisedSamplingInterval = max(item.RequestedParameters.SamplingInterval, 0.0)
-        return result
+        return service.create_change(wanted, mode, spec, session.locale, sampled=self._reads.is_untold(wanted))
 
-    def _on_point(
-        self, subscription: HubSubscription, item_id: int, handle: int, item: Any, timestamps: Timestamps
-    ) -> tuple[ItemSpec, ua.MonitoredItemCreateResult]:
-        try:
-            mode = Mode(item.MonitoringMode)
-        except ValueError as unknown:
-            raise Refused(ua.StatusCodes.BadMonitoringModeInvalid) from unknown
-        return self._revised(subscription, item_id, handle, mode, item.RequestedParameters, timestamps)
+    def _node_spec(self, subscription: HubSubscription, wanted: Any, asked: Any, timestamps: Timestamps) -> NodeSpec:
+        """Parameters of an item on a node, revised: 0 is by exception, below 0 the publishing interval."""
+        sampling = asked.SamplingInterval
+        sampling = subscription.pace.interval_ms if sampling < 0 else min(sampling, _LONGEST_MS)
+        sampling = sampling if sampling == sampling else 0.0
+        size = min(max(asked.QueueSize, 1), self._limits.item_queue)
+        numeric, span = False, None
+        if not is_null(asked.Filter):
+            if wanted.AttributeId != ua.AttributeIds.Value:
+                raise Refused(ua.StatusCodes.BadFilterNotAllowed)
+            numeric, span = self._reads.is_numeric(wanted.NodeId), self._reads.span_of(wanted.NodeId)
+        trigger, deadband = change_filter(asked.Filter, numeric=numeric, span=span)
+        return NodeSpec(asked.ClientHandle, trigger, deadband, sampling, size, asked.DiscardOldest, timestamps)
+
+    def _modify(
+        self, subscription: HubSubscription, item: int, asked: Any, timestamps: Timestamps
+    ) -> ua.MonitoredItemModifyResult:
+        handle = subscription.points.spec_handle(item)
+        if handle is not None:
+            spec, made = self._revised(subscription, item, handle, Mode.REPORTING, asked, timestamps)
+            subscription.points.modify(spec)
+            return ua.MonitoredItemModifyResult(ua.StatusCode(), made.RevisedSamplingInterval, made.RevisedQueueSize)
+        if item in subscription.events:
+            return subscription.events.modify(item, asked)
+        wanted = subscription.monitored_item_srv.watched(item)
+        if wanted is None:
+            raise Refused(ua.StatusCodes.BadMonitoredItemIdInvalid)
+        node_spec = self._node_spec(subscription, wanted, asked, timestamps)
+        subscription.monitored_item_srv.change(item, node_spec)
+        return ua.MonitoredItemModifyResult(ua.StatusCode(), node_spec.sampling_ms, node_spec.queue_size)
 
     def _revised(
         self,
@@ -208,22 +237,20 @@ class ItemService:
         unit, offset = self._plant.locate(handle)  # type: ignore[arg-type]
         template = self._plant.units[unit].template
         data_type = template.quantities[offset].value.data_type
-        trigger, deadband = Trigger.STATUS_VALUE, _NO_DEADBAND
-        if asked.Filter is not None and not _is_null(asked.Filter):
-            span = None
-            if offset < template.measured:
-                low, high = float(template.eu_low[offset]), float(template.eu_high[offset])
-                span = high - low if high - low < float("inf") else None
-            trigger, deadband = _filter(asked.Filter, data_type, span)
+        span = None
+        if offset < template.measured:
+            width = float(template.eu_high[offset]) - float(template.eu_low[offset])
+            span = width if width < float("inf") else None
+        trigger, deadband = change_filter(asked.Filter, numeric=data_type not in _NO_NUMBERS, span=span)
         measured = template.measured > 0
         poll_ns = (
             int(template.poll_ns[offset] if offset < template.measured else template.poll_ns.min()) if measured else 0
         )
         wanted_ms = asked.SamplingInterval if asked.SamplingInterval >= 0 else subscription.pace.interval_ms
+        wanted_ms = min(wanted_ms, _LONGEST_MS)
         revised_ms = max(wanted_ms, poll_ns / _NS_PER_MS)
         sampling_ns = round(revised_ms * _NS_PER_MS)
-        is_text = data_type in (DataType.STRING, DataType.LOCALIZED_TEXT)
-        size = 1 if is_text else min(max(asked.QueueSize, 1), self._limits.item_queue)
+        size = 1 if data_type in _TEXTS else min(max(asked.QueueSize, 1), self._limits.item_queue)
         spec = ItemSpec(
             item_id,
             handle,
@@ -239,32 +266,15 @@ class ItemService:
         return spec, ua.MonitoredItemCreateResult(ua.StatusCode(), item_id, revised_ms, size)
 
 
-def _filter(asked: Any, data_type: DataType, span: float | None) -> tuple[Trigger, float]:
-    """Trigger and absolute deadband of a DataChangeFilter (Part 8 6.2)."""
-    if not hasattr(asked, "DeadbandType"):
-        raise Refused(ua.StatusCodes.BadMonitoredItemFilterUnsupported)
+def _mode(asked: Any) -> Mode:
     try:
-        trigger = Trigger(asked.Trigger)
+        return Mode(asked)
     except ValueError as unknown:
-        raise Refused(ua.StatusCodes.BadMonitoredItemFilterInvalid) from unknown
-    if asked.DeadbandType == ua.DeadbandType.None_:
-        return trigger, _NO_DEADBAND
-    if data_type in (DataType.STRING, DataType.LOCALIZED_TEXT, DataType.BOOLEAN, DataType.DATETIME):
-        raise Refused(ua.StatusCodes.BadFilterNotAllowed)
-    value = asked.DeadbandValue
-    if value != value or value < 0:
-        raise Refused(ua.StatusCodes.BadDeadbandFilterInvalid)
-    if asked.DeadbandType == ua.DeadbandType.Absolute:
-        return trigger, value
-    if asked.DeadbandType != ua.DeadbandType.Percent or value > _MAX_PERCENT:
-        raise Refused(ua.StatusCodes.BadDeadbandFilterInvalid)
-    if span is None:
-        raise Refused(ua.StatusCodes.BadMonitoredItemFilterUnsupported)
-    return trigger, value / _MAX_PERCENT * span
+        raise Refused(ua.StatusCodes.BadMonitoringModeInvalid) from unknown
 
 
-def _is_null(asked: Any) -> bool:
-    return isinstance(asked, ua.ExtensionObject) and asked.TypeId.Identifier in (0, None)
+def _known(there: bool) -> int:  # noqa: FBT001
+    return 0 if there else int(ua.StatusCodes.BadMonitoredItemIdInvalid)
 
 
 def _timestamps(asked: Any) -> Timestamps:

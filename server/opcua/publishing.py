@@ -74,23 +74,24 @@ class Publisher:
     def accept(self, request: Request, acknowledgements: list[tuple[int, int]]) -> None:
         """Take a publish request; it is answered now or later."""
         session = request.owner
-        if not session.subscriptions:
+        if not session.subscriptions and not session.farewells:
             raise fault(ua.StatusCodes.BadNoSubscription)
         results = [_acknowledge(session, *one) for one in acknowledgements]
         now = self._clock.monotonic_ns()
         deadline = now + request.timeout_ms * 1_000_000 if request.timeout_ms else 0
         session.publishes.append(PendingPublish(request, results, deadline))
+        self._part(session)
         self.serve(session)
         if len(session.publishes) > len(session.subscriptions) + _SPARE_REQUESTS:
             self.refuse(session, session.publishes.popleft(), ua.StatusCodes.BadTooManyPublishRequests)
 
     def serve(self, session: HubSession) -> None:
         """Send what is late for as long as there are requests to answer, highest priority and longest waiting first."""
-        while session.publishes:
+        while session.publishes and session.channel is not None and not session.channel.congested:
             late = [one for one in session.subscriptions.values() if one.late]
             if not late:
                 return
-            chosen = min(late, key=lambda one: (-one.pace.priority, one.due_ns))
+            chosen = min(late, key=lambda one: (-one.pace.priority, one.late_since_ns))
             self._send(session, chosen)
 
     def expire_requests(self, session: HubSession) -> None:
@@ -111,16 +112,23 @@ class Publisher:
             ticks = self._clock.now_ns() // 100 + EPOCH_1601_TICKS
             session.channel.send(pending.request, header(_SERVICE_FAULT, pending.request.handle, ticks, code))
 
-    def farewell(self, session: HubSession, subscription_id: int, status: int) -> None:
-        """Tell a session that a subscription left it, if it waits for anything."""
-        if not session.publishes or session.channel is None:
-            return
-        pending = session.publishes.popleft()
-        now = self._clock.now_ns()
-        change = ua.ua_binary.struct_to_binary(ua.StatusChangeNotification(ua.StatusCode(status)))
-        data = Struct("<BBHBi").pack(1, 0, ua.ObjectIds.StatusChangeNotification_Encoding_DefaultBinary, 1, len(change))
-        message = Struct("<Iqi").pack(1, now // 100 + EPOCH_1601_TICKS, 1) + data + change
-        self._answer(session, pending, subscription_id, [], message, more=False)
+    def farewell(self, session: HubSession, subscription: HubSubscription, status: int) -> None:
+        """Tell a session that a subscription left it: now, or when it publishes next."""
+        session.farewells.append((subscription.id, subscription.status_message(status, self._clock.now_ns())))
+        self._part(session)
+
+    def flush(self) -> None:
+        """Run a cycle of every subscription at once: the server stops."""
+        now = self._clock.monotonic_ns()
+        for subscription in self._service.hub_subscriptions():
+            subscription.tick(now)
+            if subscription.session is not None:
+                self.serve(subscription.session)
+
+    def _part(self, session: HubSession) -> None:
+        while session.farewells and session.publishes and session.channel is not None:
+            subscription_id, message = session.farewells.popleft()
+            self._answer(session, session.publishes.popleft(), subscription_id, [], message, more=False)
 
     def _send(self, session: HubSession, subscription: HubSubscription) -> None:
         pending = session.publishes.popleft()

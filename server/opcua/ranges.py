@@ -27,6 +27,14 @@ def sliced(value: ua.DataValue, text: str) -> ua.DataValue:
     return dataclasses.replace(value, Value=variant)
 
 
+def well_formed(text: str) -> bool:
+    """Whether a text is a NumericRange at all."""
+    try:
+        return bool([_parse(part) for part in text.split(",")])
+    except ValueError:
+        return False
+
+
 def _parse(part: str) -> slice:
     first, colon, last = part.partition(":")
     if not first.isdecimal() or (colon and not last.isdecimal()):

@@ -10,21 +10,40 @@ from asyncua import ua
 from asyncua.ua.ua_binary import struct_to_binary
 
 from address_space.model.clock import Clock, to_datetime
-from address_space.nodes.fast import PLANT_NAMESPACE, ReadLists, columns_of
+from address_space.nodes.fast import FEW, PLANT_NAMESPACE, ReadLists, columns_of, few_values
+from address_space.nodes.nodeids import SYSTEM
+from address_space.nodes.static import StaticAttributes
 from address_space.nodes.wire import Timestamps, encode
 from server.opcua.access import Right, SessionPolicy
 from server.opcua.ranges import sliced
 from server.opcua.request import Request, fault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncua.crypto.permission_rules import User
+
     from address_space.model.live import LiveTable
     from address_space.nodes import VirtualAddressSpace
     from server.opcua.options import Limits
 
 _HEAD = Struct("<di")
 _COUNT = Struct("<i")
+_TIMESTAMPS = tuple(Timestamps)
 _EMPTY_ARRAY = _COUNT.pack(0)
 _CURRENT_READ = 1
+NUMBERS = range(ua.ObjectIds.SByte, ua.ObjectIds.Double + 1)
+"""Built-in types that are numbers."""
+_NUMBER_TYPES = frozenset(
+    ua.NodeId(number) for number in (*NUMBERS, ua.ObjectIds.Number, ua.ObjectIds.Integer, ua.ObjectIds.UInteger)
+) | {ua.NodeId(ua.ObjectIds.Duration)}
+_EU_RANGE = ua.RelativePathElement(
+    ua.NodeId(ua.ObjectIds.HasProperty),
+    IsInverse=False,
+    IncludeSubtypes=True,
+    TargetName=ua.QualifiedName("EURange", 0),
+)
+_OWN_FOLDERS = (SYSTEM,)
 _READABLE_ENCODINGS = ("Default Binary", "Default XML", "Default JSON")
 
 
@@ -41,11 +60,14 @@ class ReadService:
         clock: Clock,
     ) -> None:
         self._aspace = aspace
+        self._static = StaticAttributes(aspace)
         self._live = live
         self._lists = lists
         self._policy = policy
         self._limits = limits
         self._clock = clock
+        self.may_execute: Callable[[User, ua.NodeId], bool] = lambda _user, _method: True
+        """Whether a user may run a method that can run; who serves the methods puts it here."""
 
     def read(self, request: Request) -> bytes:
         """Results and diagnostics of a ReadRequest, behind the response header."""
@@ -66,38 +88,87 @@ class ReadService:
         if not self._policy.may(user, Right.LOOK):
             raise fault(ua.StatusCodes.BadUserAccessDenied)
         asked = self._lists.understand(body[offset + _HEAD.size :])
-        timestamps = Timestamps(wanted)
+        timestamps = _TIMESTAMPS[wanted]
         visible = self._policy.visible(user, asked.points.handles) if len(asked.points) else None
-        written = encode(columns_of(self._live, asked.points), timestamps)
-        if not asked.others and (visible is None or bool(visible.all())):
-            return b"".join((_COUNT.pack(count), written.buffer, _EMPTY_ARRAY))
+        all_points = not asked.others and (visible is None or bool(visible.all()))
+        if len(asked.points) > FEW:
+            written = encode(columns_of(self._live, asked.points), timestamps)
+            if all_points:
+                return b"".join((_COUNT.pack(count), written.buffer, _EMPTY_ARRAY))
+            each = written.pieces()
+        else:
+            each = few_values(self._live, asked.points, timestamps)
+            if all_points:
+                return b"".join((_COUNT.pack(count), *each, _EMPTY_ARRAY))
         pieces: list[bytes] = [b""] * count
-        for position, piece in zip(asked.positions.tolist(), written.pieces(), strict=True):
+        for position, piece in zip(asked.positions.tolist(), each, strict=True):
             pieces[position] = piece
         if visible is not None:
             hidden = self._unknown(timestamps)
             for position in asked.positions[~visible].tolist():
                 pieces[position] = hidden
+        locale, now_ns = request.owner.locale, self._clock.now_ns()
         for position, node in asked.others:
-            pieces[position] = struct_to_binary(self.value_of(node, timestamps, request.owner.locale))
+            static = self._static.encoded(node, timestamps, locale, now_ns)
+            pieces[position] = static or struct_to_binary(
+                self._for(user, node, self.value_of(node, timestamps, locale))
+            )
         return b"".join((_COUNT.pack(count), *pieces, _EMPTY_ARRAY))
+
+    def _for(self, user: User, node: ua.ReadValueId, value: ua.DataValue) -> ua.DataValue:
+        """UserExecutable as it is for this user (Part 3 5.7); any other attribute unchanged."""
+        if node.AttributeId != ua.AttributeIds.UserExecutable or value.Value is None or not value.Value.Value:
+            return value
+        return dataclasses.replace(value, Value=ua.Variant(self.may_execute(user, node.NodeId), ua.VariantType.Boolean))
 
     def value_of(self, node: ua.ReadValueId, timestamps: Timestamps, locale: str) -> ua.DataValue:
         """One attribute of any node, as Read answers it, texts in the session's language."""
-        encoding = node.DataEncoding
-        if encoding is not None and encoding.Name:
-            if node.AttributeId != ua.AttributeIds.Value:
-                return self._bad(ua.StatusCodes.BadDataEncodingInvalid, timestamps)
-            if encoding.Name not in _READABLE_ENCODINGS:
-                return self._bad(ua.StatusCodes.BadDataEncodingInvalid, timestamps)
-            if encoding.Name != _READABLE_ENCODINGS[0]:
-                return self._bad(ua.StatusCodes.BadDataEncodingUnsupported, timestamps)
+        wrong = self.wrong_encoding(node)
+        if wrong:
+            return self._bad(wrong, timestamps)
         value = self._aspace.read_attribute_value(node.NodeId, attribute(node.AttributeId), locale)
         if node.AttributeId == ua.AttributeIds.Value and not self.readable(node.NodeId):
             return self._bad(ua.StatusCodes.BadNotReadable, timestamps)
         if node.IndexRange:
             value = sliced(value, node.IndexRange)
         return self._stamped(value, timestamps, is_value=node.AttributeId == ua.AttributeIds.Value)
+
+    def wrong_encoding(self, node: ua.ReadValueId) -> int:
+        """Why a DataEncoding cannot be had, 0 where it can (Part 4 5.11.2.4)."""
+        encoding = node.DataEncoding
+        if encoding is None or not encoding.Name:
+            return 0
+        if node.AttributeId != ua.AttributeIds.Value or encoding.Name not in _READABLE_ENCODINGS:
+            return int(ua.StatusCodes.BadDataEncodingInvalid)
+        return 0 if encoding.Name == _READABLE_ENCODINGS[0] else int(ua.StatusCodes.BadDataEncodingUnsupported)
+
+    def is_numeric(self, node: ua.NodeId) -> bool:
+        """Whether a variable holds numbers, by its value or where that is null by its data type."""
+        held = self._aspace.read_attribute_value(node, ua.AttributeIds.Value).Value
+        if held is not None and held.VariantType != ua.VariantType.Null:
+            return int(held.VariantType.value) in NUMBERS
+        told = self._aspace.read_attribute_value(node, ua.AttributeIds.DataType).Value
+        return told is not None and told.Value in _NUMBER_TYPES
+
+    def range_of(self, node: ua.NodeId) -> tuple[float, float] | None:
+        """A variable's EURange, None where it has none."""
+        for found in self._aspace.children_by_name(node, _EU_RANGE):
+            held = self._aspace.read_attribute_value(found, ua.AttributeIds.Value).Value
+            if held is not None and held.Value is not None and held.Value.Low < held.Value.High:
+                return float(held.Value.Low), float(held.Value.High)
+        return None
+
+    def span_of(self, node: ua.NodeId) -> float | None:
+        """Width of a variable's EURange, None where it has none or an endless one."""
+        bounds = self.range_of(node)
+        span = float("inf") if bounds is None else bounds[1] - bounds[0]
+        return span if span < float("inf") else None
+
+    def is_untold(self, node: ua.ReadValueId) -> bool:
+        """Whether nobody tells of changes of this attribute: values that the hub itself shows in the plant's tree."""
+        if node.AttributeId != ua.AttributeIds.Value or node.NodeId.NamespaceIndex != PLANT_NAMESPACE:
+            return False
+        return bool(node.IndexRange) or self._aspace.owner_of(node.NodeId) in _OWN_FOLDERS
 
     def readable(self, node: ua.NodeId) -> bool:
         """Whether the access level of a variable lets its value be read."""

@@ -46,6 +46,8 @@ class Request:
             raise
         except (NotEnoughData, error, ValueError, TypeError, IndexError, KeyError, OverflowError, ua.UaError) as broken:
             raise undecodable() from broken
+        except RecursionError as deep:
+            raise fault(ua.StatusCodes.BadEncodingLimitsExceeded) from deep
 
     @property
     def owner(self) -> HubSession:
@@ -70,12 +72,11 @@ def parse(body: bytes, request_id: int) -> Request:
     try:
         kind, offset = _type_id(body)
         start = offset
-        offset = _skip_node_id(body, offset)
+        offset = skip_node_id(body, offset)
         token = body[start:offset]
         _, handle, diagnostics = _MIDDLE.unpack_from(body, offset)
         offset += _MIDDLE.size
-        (length,) = _I32.unpack_from(body, offset)
-        offset += _I32.size + max(length, 0)
+        offset += _I32.size + _length(body, offset)
         (timeout_ms,) = _U32.unpack_from(body, offset)
         offset = _skip_extension(body, offset + _U32.size)
     except (error, IndexError) as broken:
@@ -100,7 +101,7 @@ def written(response: Any, handle: int) -> bytes:
 def _type_id(body: bytes) -> tuple[int, int]:
     if body[0] == _FOUR_BYTE:
         return (_U16.unpack_from(body, 2)[0] if body[1] == 0 else 0), 4
-    end = _skip_node_id(body, 0)
+    end = skip_node_id(body, 0)
     if body[0] == 0:
         return body[1], end
     if body[0] != _NUMERIC or body[1:3] != b"\0\0":
@@ -109,29 +110,35 @@ def _type_id(body: bytes) -> tuple[int, int]:
     return number, end
 
 
-def _skip_node_id(body: bytes, offset: int) -> int:
+def skip_node_id(body: bytes, offset: int) -> int:
+    """Offset behind a NodeId or ExpandedNodeId."""
     encoding = body[offset] & 0x3F
     if encoding in _STRING_IDS:
-        (length,) = _I32.unpack_from(body, offset + 3)
-        end: int = offset + 7 + max(length, 0)
+        end: int = offset + 7 + _length(body, offset + 3)
     else:
         size = _NODE_ID_SIZES.get(encoding)
         if size is None:
             raise undecodable()
         end = offset + size
     if body[offset] & 0x80:
-        (length,) = _I32.unpack_from(body, end)
-        end += 4 + max(length, 0)
+        end += 4 + _length(body, end)
     if body[offset] & 0x40:
         end += 4
     return end
 
 
 def _skip_extension(body: bytes, offset: int) -> int:
-    offset = _skip_node_id(body, offset)
+    offset = skip_node_id(body, offset)
     encoding = body[offset]
     offset += 1
     if encoding:
-        (length,) = _I32.unpack_from(body, offset)
-        offset += 4 + max(length, 0)
+        offset += 4 + _length(body, offset)
     return offset
+
+
+def _length(body: bytes, offset: int) -> int:
+    """Bytes of a string, 0 for null; asyncua reads backwards where the length is negative."""
+    length: int = _I32.unpack_from(body, offset)[0]
+    if length < -1:
+        raise undecodable()
+    return max(length, 0)

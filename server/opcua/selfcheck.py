@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from asyncua.common.connection import SecureConnection
-from asyncua.server.address_space import AddressSpace
+from asyncua.common.connection import MessageChunk, SecureConnection, TransportLimits
+from asyncua.crypto.permission_rules import User
+from asyncua.crypto.security_policies import SecurityPolicyFactory, SecurityPolicyNone
+from asyncua.server.address_space import AddressSpace, NodeData
 from asyncua.server.binary_server_asyncio import BinaryServer, OPCUAProtocol
 from asyncua.server.internal_server import InternalServer
 from asyncua.server.internal_session import InternalSession
@@ -17,6 +19,7 @@ from asyncua.server.monitored_item_service import MonitoredItemService
 from asyncua.server.server import Server
 from asyncua.server.subscription_service import SubscriptionService
 from asyncua.server.uaprocessor import UaProcessor
+from asyncua.ua.ua_binary import get_safe_type_hints, nodeid_from_binary, struct_from_binary
 
 from server.opcua.errors import SeamMoved
 
@@ -47,22 +50,65 @@ SEAMS = (
     Seam(SubscriptionService.__init__, ("self", "aspace", "iserver")),
     Seam(MonitoredItemService.__init__, ("self", "isub", "aspace")),
     Seam(MonitoredItemService.datachange_callback, ("self", "handle", "value", "error")),
-    Seam(MonitoredItemService._modify_monitored_item, ("self", "params")),  # noqa: SLF001
     Seam(MonitoredItemService._delete_monitored_items, ("self", "mid")),  # noqa: SLF001
-    Seam(MonitoredItemService._set_monitoring_mode, ("self", "mode", "mid")),  # noqa: SLF001
     Seam(AddressSpace.read_attribute_value, ("self", "nodeid", "attr")),
+    Seam(AddressSpace.set_attribute_value_callback, ("self", "nodeid", "attr", "callback")),
     Seam(AddressSpace.add_datachange_callback, ("self", "nodeid", "attr", "callback")),
     Seam(UaProcessor.__init__, ("self", "internal_server", "transport", "limits")),
     Seam(UaProcessor.process, ("self", "header", "body")),
-    Seam(UaProcessor.open_secure_channel, ("self", "algohdr", "seqhdr", "body")),
-    Seam(UaProcessor.close, ("self",)),
     Seam(OPCUAProtocol.__init__, ("self", "iserver", "policies", "clients", "closing_tasks", "limits")),
     Seam(OPCUAProtocol.connection_made, ("self", "transport")),
     Seam(OPCUAProtocol.data_received, ("self", "data")),
     Seam(BinaryServer._make_protocol, ("self",)),  # noqa: SLF001
     Seam(SecureConnection.receive_from_header_and_body, ("self", "header", "body")),
+    Seam(MessageChunk.max_body_size, ("crypto", "max_chunk_size")),
     Seam(SecureConnection.message_to_binary, ("self", "message", "message_type", "request_id")),
+    Seam(InternalServer.decrypt_user_token, ("self", "isession", "token")),
+    Seam(InternalServer.lookup_external_session, ("self", "auth_token")),
+    Seam(InternalServer.unregister_external_session, ("self", "session")),
+    Seam(InternalServer.register_server, ("self", "server", "conf")),
+    Seam(InternalServer.get_new_channel_id, ("self",)),
+    Seam(InternalSession.__init__, ("self", "internal_server", "aspace", "submgr", "name", "user", "external")),
+    Seam(InternalSession.close_session, ("self", "delete_subs")),
+    Seam(InternalSession.touch, ("self",)),
+    Seam(SubscriptionService.delete_subscriptions, ("self", "ids")),
+    Seam(AddressSpace.__init__, ("self",)),
+    Seam(AddressSpace.__contains__, ("self", "nodeid")),
+    Seam(AddressSpace.__getitem__, ("self", "nodeid")),
+    Seam(AddressSpace.get, ("self", "nodeid")),
+    Seam(AddressSpace.write_attribute_value, ("self", "nodeid", "attr", "value")),
+    Seam(AddressSpace.delete_datachange_callback, ("self", "handle")),
+    Seam(AddressSpace.add_method_callback, ("self", "methodid", "callback")),
+    Seam(NodeData.__init__, ("self", "nodeid")),
+    Seam(User.__init__, ("self", "role", "name")),
+    Seam(UaProcessor.send_response, ("self", "requesthandle", "seqhdr", "response", "msgtype")),
+    Seam(OPCUAProtocol.connection_lost, ("self", "ex")),
+    Seam(OPCUAProtocol._process_received_message_loop, ("self",)),  # noqa: SLF001
+    Seam(BinaryServer.__init__, ("self", "internal_server", "hostname", "port", "limits")),
+    Seam(BinaryServer._close_task_loop, ("self",)),  # noqa: SLF001
+    Seam(SecureConnection.__init__, ("self", "security_policy", "limits")),
+    Seam(SecureConnection.open, ("self", "params", "server")),
+    Seam(SecureConnection.revolve_tokens, ("self",)),
+    Seam(SecureConnection._receive, ("self", "msg")),  # noqa: SLF001
+    Seam(SecureConnection._drop_incoming_parts, ("self",)),  # noqa: SLF001
+    Seam(
+        TransportLimits.__init__,
+        ("self", "max_recv_buffer", "max_send_buffer", "max_chunk_count", "max_message_size"),
+    ),
+    Seam(MessageChunk.from_header_and_body, ("security_policy", "header", "buf", "use_prev_key")),
+    Seam(SecurityPolicyFactory.matches, ("self", "uri", "mode")),
+    Seam(SecurityPolicyFactory.create, ("self", "peer_certificate")),
+    Seam(get_safe_type_hints, ("cls", "extra_ns")),
+    Seam(nodeid_from_binary, ("data",)),
+    Seam(struct_from_binary, ("objtype", "data")),
 )
+"""Each is in `docs/security.md`, or in the docstring of the module that overrides it."""
+
+PARTS: tuple[tuple[str, ...], ...] = (
+    ("_sequence_number", "_peer_sequence_number", "_incoming_parts", "_incoming_size", "_limits", "_policies"),
+    ("security_policy", "security_token", "next_security_token", "local_nonce", "remote_nonce"),
+)
+"""Attributes of a SecureConnection that the hub reads or sets."""
 
 
 def check(seams: tuple[Seam, ...] = SEAMS, installed: str | None = None) -> None:
@@ -78,6 +124,8 @@ def check(seams: tuple[Seam, ...] = SEAMS, installed: str | None = None) -> None
         for seam in seams
         if tuple(inspect.signature(seam.method).parameters) != seam.parameters
     ]
+    connection = SecureConnection(SecurityPolicyNone(), TransportLimits())
+    moved += [f"SecureConnection.{name}" for part in PARTS for name in part if not hasattr(connection, name)]
     if moved:
         raise SeamMoved(
             f"asyncua's {', '.join(moved)} is not what the hub overrides",

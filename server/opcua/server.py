@@ -6,35 +6,41 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
 from asyncua import Server, ua
-from asyncua.common.connection import TransportLimits
 
-from address_space.model.clock import Clock
+from address_space.model.clock import NS, Clock
 from address_space.nodes import VirtualAddressSpace, build_types, fill_namespaces
 from address_space.nodes.fast import ReadLists
 from address_space.nodes.projection import Projection
 from server.opcua import server_nodes
-from server.opcua.access import SessionPolicy
+from server.opcua.access import Right, SessionPolicy
 from server.opcua.browsing import BrowseService
+from server.opcua.calls import Binding, Callback, Protection
 from server.opcua.certificates import host_names, own_certificate
+from server.opcua.channel import Assembly
+from server.opcua.faults import Faults
+from server.opcua.hello import HubTransportLimits
 from server.opcua.history import HistoryService
 from server.opcua.internal import HubInternalServer
 from server.opcua.items import ItemService
+from server.opcua.methods import CallService
 from server.opcua.options import OpcUaOptions
 from server.opcua.processor import Services
 from server.opcua.reading import ReadService
 from server.opcua.selfcheck import check
-from server.opcua.services import Parts, service_table
+from server.opcua.services import AT_ONCE, Parts, service_table
 from server.opcua.transport import HubBinaryServer
+from server.opcua.writing import WriteService
 
 if TYPE_CHECKING:
     from address_space.model.live import LiveTable
     from address_space.model.plant import Plant
     from historian.api import HistoryReader
+    from server.opcua.events import EventHub
 
 _logger = logging.getLogger(__name__)
 
@@ -47,6 +53,8 @@ _SECURE = (
     ua.SecurityPolicyType.Aes256Sha256RsaPss_Sign,
 )
 _REFRESH_S = 1.0
+_RETURN_NS = 60 * NS
+"""How soon after a planned stop the server is told to be back."""
 
 
 class HubServer:
@@ -78,15 +86,24 @@ class HubServer:
         self._lists = ReadLists(plant, self.aspace.handle_of)
         reads = ReadService(self.aspace, live, self._lists, self.policy, options.limits, clock)
         subscriptions = self._iserver.subscription_service
+        self.events: EventHub = subscriptions.events
+        """Where to tell of what happened."""
+        self._calls = CallService(self.aspace, self.policy, options.limits)
+        reads.may_execute = self._calls.may_execute
         parts = Parts(
             self._iserver,
             self.policy,
             reads,
+            WriteService(self.aspace, reads, self.policy, options.limits),
             BrowseService(self.aspace, self.policy, options.limits),
             ItemService(plant, self.aspace.handle_of, subscriptions, reads, self.policy, options.limits),
+            self._calls,
             HistoryService(plant, self.aspace.handle_of, self.aspace, history, self.policy, options.limits),
         )
-        self._services = Services(self._iserver, options.limits, clock, service_table(parts))
+        self.faults = Faults(clock)
+        assembly = Assembly(options.limits.assembling_bytes)
+        table = service_table(parts)
+        self._services = Services(self._iserver, options.limits, clock, self.faults, assembly, table, AT_ONCE)
 
     async def start(self) -> None:
         """Build the nodes, make the certificate where there is none, and listen.
@@ -109,10 +126,11 @@ class HubServer:
             endpoint.Server.DiscoveryUrls = list(options.advertised_urls) or [options.url]
         await self._iserver.start()
         limits = options.limits
-        transport = TransportLimits(
+        transport = HubTransportLimits(
             limits.chunk_bytes,
             limits.chunk_bytes,
             math.ceil(limits.message_bytes / (limits.chunk_bytes // 2)),
+            limits.message_bytes,
             limits.message_bytes,
         )
         self._binary = HubBinaryServer(self._services, options.host, options.port, transport)
@@ -135,24 +153,46 @@ class HubServer:
         build_types(self.aspace, self._clock.now_ns())
         fill_namespaces(self.aspace, self.options.application_uri, self._clock.now_ns())
         server_nodes.fill_server_nodes(self.aspace, self.options, self._clock.now_ns())
+        server_nodes.serve_diagnostics(self._iserver)
+        self._calls.prepare()
 
-    async def stop(self) -> None:
-        """Tell clients, end what runs, close the port."""
+    async def stop(self, reason: str = "planned stop") -> None:
+        """Publish the shutdown and its reason to those who subscribe, end what runs, close the port."""
         if self._binary is None:
             return
-        await server_nodes.set_state(self.aspace, ua.ServerState.Shutdown, 0, self._clock.now_ns())
-        self._iserver.subscription_service.publisher.beat()
+        now_ns = self._clock.now_ns()
+        await server_nodes.set_state(self.aspace, ua.ServerState.Shutdown, 0, now_ns, reason, now_ns + _RETURN_NS)
+        await self.set_service_level(0)
+        self._iserver.subscription_service.publisher.flush()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._tasks = []
+        await self._calls.close()
         for session in self._iserver.sessions():
             self._iserver.end(session, delete=True)
         await self._binary.stop()
         await self._iserver.stop()
         self._binary = None
+
+    def bind(
+        self,
+        method: str | ua.NodeId,
+        callback: Callback,
+        *,
+        right: Right = Right.CONTROL,
+        protection: Protection = Protection.ENCRYPTED,
+        executable: Callable[[str], bool] | None = None,
+    ) -> None:
+        """Put `async callback(owner_id, context, *inputs) -> outputs` behind a method.
+
+        `method` is the path below the owner (`ReadNow`, `Switch.Trip`), the same for all owners, or a node id of
+        another namespace. The callback runs for users with `right`, over channels with at least `protection`, where
+        `executable` says so of the owner's id; its HubErrors become status codes (`server.opcua.methods.status_of`).
+        """
+        self._calls.bind(method, Binding(callback, right, protection, executable))
 
     @property
     def port(self) -> int:

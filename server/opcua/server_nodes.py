@@ -9,6 +9,7 @@ from asyncua.server.address_space import AddressSpace, AttributeValue
 
 from address_space.model.clock import to_datetime
 from address_space.model.quantity import LOCALES
+from server.opcua import diagnostics
 
 if TYPE_CHECKING:
     from server.opcua.internal import HubInternalServer
@@ -19,6 +20,10 @@ _PRODUCT = "urn:joulehub"
 _PROFILES = (
     "http://opcfoundation.org/UA-Profile/Server/StandardUA2017",
     "http://opcfoundation.org/UA-Profile/Server/HistoricalRawData",
+)
+_SUMMARY = "Server_ServerDiagnostics_ServerDiagnosticsSummary"
+_SUMMARY_FIELDS = tuple(
+    field for field in ua.ServerDiagnosticsSummaryDataType.__dataclass_fields__ if field != "Encoding"
 )
 _MAX_TEXT = 1_048_576
 _MIN_SAMPLE_MS = 100.0
@@ -61,20 +66,6 @@ def build_info(options: OpcUaOptions, now_ns: int) -> ua.BuildInfo:
     return ua.BuildInfo(_PRODUCT, "JouleHub", options.name, options.version, options.version, to_datetime(now_ns))
 
 
-def diagnostics(iserver: HubInternalServer) -> ua.ServerDiagnosticsSummaryDataType:
-    """Counts of sessions and subscriptions as they are."""
-    subscriptions = iserver.subscription_service
-    summary = ua.ServerDiagnosticsSummaryDataType()
-    summary.CurrentSessionCount = iserver.session_count
-    summary.CumulatedSessionCount = iserver.cumulated_sessions
-    summary.RejectedSessionCount = iserver.rejected_sessions
-    summary.SessionTimeoutCount = iserver.timed_out_sessions
-    summary.CurrentSubscriptionCount = len(subscriptions.hub_subscriptions())
-    summary.CumulatedSubscriptionCount = subscriptions.created
-    summary.PublishingIntervalCount = len({one.pace.interval_ms for one in subscriptions.hub_subscriptions()})
-    return summary
-
-
 async def refresh(iserver: HubInternalServer, now_ns: int) -> None:
     """Bring the clock and the counts up to date, for those who read and those who monitor."""
     now = to_datetime(now_ns)
@@ -85,17 +76,52 @@ async def refresh(iserver: HubInternalServer, now_ns: int) -> None:
     )
     await _write(aspace, ua.ObjectIds.Server_ServerStatus, ua.Variant(status, _T.ExtensionObject), now_ns)
     await _write(aspace, ua.ObjectIds.Server_ServerStatus_CurrentTime, ua.Variant(now, _T.DateTime), now_ns)
-    _diagnostics(aspace, diagnostics(iserver), now_ns)
+    await _tell_summary(aspace, diagnostics.summary(iserver), now_ns)
 
 
-async def set_state(aspace: AddressSpace, state: ua.ServerState, seconds_left: int, now_ns: int) -> None:
-    """Tell that the server is about to stop, or runs."""
+async def _tell_summary(aspace: AddressSpace, told: ua.ServerDiagnosticsSummaryDataType, now_ns: int) -> None:
+    top = getattr(ua.ObjectIds, _SUMMARY)
+    held = aspace.read_attribute_value(ua.NodeId(top), ua.AttributeIds.Value).Value.Value
+    if held == told:
+        return
+    await _write(aspace, top, ua.Variant(told, _T.ExtensionObject), now_ns)
+    for field in _SUMMARY_FIELDS:
+        number = getattr(told, field)
+        if number != getattr(held, field):
+            await _write(aspace, getattr(ua.ObjectIds, f"{_SUMMARY}_{field}"), ua.Variant(number, _T.UInt32), now_ns)
+
+
+def serve_diagnostics(iserver: HubInternalServer) -> None:
+    """Let the diagnostics of subscriptions be put together when they are read."""
+
+    def subscriptions(*_: Any) -> ua.DataValue:
+        now = to_datetime(iserver.clock.now_ns())
+        told = [diagnostics.subscription(one) for one in iserver.subscription_service.hub_subscriptions()]
+        return ua.DataValue(ua.Variant(told, _T.ExtensionObject, is_array=True), ua.StatusCode(), now, now)
+
+    array = ua.NodeId(ua.ObjectIds.Server_ServerDiagnostics_SubscriptionDiagnosticsArray)
+    iserver.aspace.set_attribute_value_callback(array, ua.AttributeIds.Value, subscriptions)
+
+
+async def set_state(
+    aspace: AddressSpace, state: ua.ServerState, seconds_left: int, now_ns: int, reason: str = "", back_ns: int = 0
+) -> None:
+    """Tell that the server is about to stop and why, or runs; `back_ns` is when it is expected to be back."""
     held = aspace.read_attribute_value(ua.NodeId(ua.ObjectIds.Server_ServerStatus), ua.AttributeIds.Value).Value.Value
-    held.State, held.SecondsTillShutdown = state, seconds_left
-    await _write(aspace, ua.ObjectIds.Server_ServerStatus, ua.Variant(held, _T.ExtensionObject), now_ns)
-    await _write(aspace, ua.ObjectIds.Server_ServerStatus_State, ua.Variant(int(state), _T.Int32), now_ns)
-    left = ua.Variant(seconds_left, _T.UInt32)
-    await _write(aspace, ua.ObjectIds.Server_ServerStatus_SecondsTillShutdown, left, now_ns)
+    said = ua.LocalizedText(reason, "en" if reason else None)
+    told = ua.ServerStatusDataType(held.StartTime, to_datetime(now_ns), state, held.BuildInfo, seconds_left, said)
+    status = "Server_ServerStatus"
+    for name, variant in (
+        (
+            "Server_EstimatedReturnTime",
+            ua.Variant(to_datetime(back_ns) if back_ns else ua.get_win_epoch(), _T.DateTime),
+        ),
+        (f"{status}_SecondsTillShutdown", ua.Variant(seconds_left, _T.UInt32)),
+        (f"{status}_ShutdownReason", ua.Variant(said, _T.LocalizedText)),
+        (f"{status}_State", ua.Variant(int(state), _T.Int32)),
+        (status, ua.Variant(told, _T.ExtensionObject)),
+    ):
+        await _write(aspace, getattr(ua.ObjectIds, name), variant, now_ns)
 
 
 async def set_level(aspace: AddressSpace, level: int, now_ns: int) -> None:
@@ -128,6 +154,7 @@ def _identity(options: OpcUaOptions) -> list[tuple[str, Any, ua.VariantType]]:
         ("Server_EstimatedReturnTime", ua.get_win_epoch(), _T.DateTime),
         ("Server_ServerRedundancy_RedundancySupport", 0, _T.Int32),
         ("Server_UrisVersion", 0, _T.UInt32),
+        ("Server_ServerCapabilities_LocaleIdArray", sorted(LOCALES, key=lambda one: one != options.locale), _T.String),
     ]
 
 
@@ -135,7 +162,6 @@ def _capabilities(limits: Limits) -> list[tuple[str, Any, ua.VariantType]]:
     capability = "Server_ServerCapabilities_"
     operation = capability + "OperationLimits_"
     rows: list[tuple[str, Any, ua.VariantType]] = [
-        (capability + "LocaleIdArray", list(LOCALES), _T.String),
         (capability + "ServerProfileArray", list(_PROFILES), _T.String),
         (capability + "MinSupportedSampleRate", _MIN_SAMPLE_MS, _T.Double),
         (capability + "MaxBrowseContinuationPoints", limits.browse_points, _T.UInt16),
@@ -196,33 +222,25 @@ def _fixed() -> list[tuple[str, Any, ua.VariantType]]:
     return [
         ("Server_ServerDiagnostics_EnabledFlag", True, _T.Boolean),
         ("Server_ServerDiagnostics_SubscriptionDiagnosticsArray", [], _T.ExtensionObject),
-        ("Server_ServerDiagnostics_SamplingIntervalDiagnosticsArray", [], _T.ExtensionObject),
-        ("Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionDiagnosticsArray", [], _T.ExtensionObject),
-        (
-            "Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionSecurityDiagnosticsArray",
-            [],
-            _T.ExtensionObject,
-        ),
     ]
 
 
-def _diagnostics(aspace: AddressSpace, summary: ua.ServerDiagnosticsSummaryDataType, now_ns: int) -> None:
-    name = "Server_ServerDiagnostics_ServerDiagnosticsSummary"
-    put(aspace, name, summary, _T.ExtensionObject, now_ns)
-    for field in ua.ServerDiagnosticsSummaryDataType.__dataclass_fields__:
-        if field != "Encoding":
-            put(aspace, f"{name}_{field}", getattr(summary, field), _T.UInt32, now_ns)
+def _diagnostics(aspace: AddressSpace, told: ua.ServerDiagnosticsSummaryDataType, now_ns: int) -> None:
+    put(aspace, _SUMMARY, told, _T.ExtensionObject, now_ns)
+    for field in _SUMMARY_FIELDS:
+        put(aspace, f"{_SUMMARY}_{field}", getattr(told, field), _T.UInt32, now_ns)
 
 
 def _withhold(aspace: AddressSpace) -> None:
     """Take away what a full namespace 0 promises below Server and the hub does not do."""
-    server = aspace[ua.NodeId(ua.ObjectIds.Server)]
+    parents = [aspace[ua.NodeId(number)] for number in (ua.ObjectIds.Server, ua.ObjectIds.Server_ServerDiagnostics)]
     for number in _NOT_OFFERED:
         top = ua.NodeId(number)
         if top not in aspace:
             continue
         gone = set(below(aspace, top))
-        server.references = [one for one in server.references if one.NodeId not in gone]
+        for parent in parents:
+            parent.references = [one for one in parent.references if one.NodeId not in gone]
         for node in gone:
             del aspace[node]
 
@@ -231,6 +249,7 @@ _NOT_OFFERED = (
     ua.ObjectIds.PublishSubscribe,
     ua.ObjectIds.ServerConfiguration,
     ua.ObjectIds.UserManagement,
+    ua.ObjectIds.Server_ServerDiagnostics_SamplingIntervalDiagnosticsArray,
 )
 
 

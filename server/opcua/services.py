@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncua import ua
 
-from server.opcua.access import Right, SessionPolicy
+from server.opcua.access import SessionPolicy
 from server.opcua.admission import activate_session, close_session, create_session
 from server.opcua.processor import HubProcessor, Service
 from server.opcua.request import Request, fault
@@ -18,12 +18,37 @@ if TYPE_CHECKING:
     from server.opcua.history import HistoryService
     from server.opcua.internal import HubInternalServer
     from server.opcua.items import ItemService
+    from server.opcua.methods import CallService
     from server.opcua.reading import ReadService
+    from server.opcua.writing import WriteService
 
 _U32 = Struct("<I")
 _I32 = Struct("<i")
 _ACK = Struct("<II")
+_LAST_MODE = int(ua.MonitoringMode.Reporting)
 _NO_DIAGNOSTICS = _I32.pack(0)
+_READ_AS_BYTES = ("Read", "Browse", "Publish", "CloseSession")
+AT_ONCE = frozenset(
+    getattr(ua.ObjectIds, f"{name}Request_Encoding_DefaultBinary") for name in ("Read", "Publish", "Republish")
+)
+"""Requests that are answered, or kept, without waiting for anything."""
+_ANY_SERVICE = 1_000
+"""Entries of a list in a request that the specification gives no limit of its own."""
+_OPERATIONS = {
+    "Write": "nodes_per_write",
+    "BrowseNext": "nodes_per_browse",
+    "Call": "nodes_per_call",
+    "HistoryRead": "nodes_per_history_read",
+    "TranslateBrowsePathsToNodeIds": "nodes_per_translate",
+    "RegisterNodes": "nodes_per_register",
+    "UnregisterNodes": "nodes_per_register",
+    "CreateMonitoredItems": "items_per_call",
+    "ModifyMonitoredItems": "items_per_call",
+    "SetMonitoringMode": "items_per_call",
+    "DeleteMonitoredItems": "items_per_call",
+    "SetTriggering": "items_per_call",
+}
+"""The limit of each service's operations."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,8 +58,10 @@ class Parts:
     iserver: HubInternalServer
     policy: SessionPolicy
     reads: ReadService
+    writes: WriteService
     browses: BrowseService
     items: ItemService
+    calls: CallService
     history: HistoryService
 
 
@@ -44,7 +71,9 @@ def service_table(parts: Parts) -> dict[int, Service]:
     for name, service in (_sessions(parts) | _looking(parts) | _subscribing(parts) | _changing(parts)).items():
         response = getattr(ua.ObjectIds, f"{name}Response_Encoding_DefaultBinary")
         request = getattr(ua.ObjectIds, f"{name}Request_Encoding_DefaultBinary")
-        table[request] = Service(service.handler, response, service.sessionless)
+        parameters = None if name in _READ_AS_BYTES else getattr(ua, f"{name}Parameters")
+        most = getattr(parts.iserver.limits, _OPERATIONS.get(name, ""), _ANY_SERVICE)
+        table[request] = Service(service.handler, response, service.sessionless, parameters, most)
     return table
 
 
@@ -61,12 +90,17 @@ def _sessions(parts: Parts) -> dict[str, Service]:
         response.Servers = parts.iserver.find_servers(asked, sockname=processor.sockname)
         return response
 
+    def cancel(_: HubProcessor, request: Request) -> bytes:
+        asked = request.decode(ua.CancelParameters)
+        return _U32.pack(parts.iserver.subscription_service.cancel(request.owner, asked.RequestHandle))
+
     return {
         "GetEndpoints": Service(endpoints, sessionless=True),
         "FindServers": Service(servers, sessionless=True),
         "CreateSession": Service(create_session, sessionless=True),
         "ActivateSession": Service(activate_session, sessionless=True),
         "CloseSession": Service(close_session, sessionless=True),
+        "Cancel": Service(cancel),
     }
 
 
@@ -77,21 +111,16 @@ def _looking(parts: Parts) -> dict[str, Service]:
     async def history(_: HubProcessor, request: Request) -> bytes:
         return await parts.history.read(request)
 
-    async def browse(_: HubProcessor, request: Request) -> Any:
-        response = ua.BrowseResponse()
-        response.Results = await parts.browses.browse(request.owner, request.decode(ua.BrowseParameters))
-        return response
+    async def browse(_: HubProcessor, request: Request) -> bytes:
+        return await parts.browses.browse(request)
 
-    async def browse_next(_: HubProcessor, request: Request) -> Any:
-        response = ua.BrowseNextResponse()
-        asked = request.decode(ua.BrowseNextParameters)
-        response.Parameters.Results = await parts.browses.browse_next(request.owner, asked)
-        return response
+    async def browse_next(_: HubProcessor, request: Request) -> bytes:
+        return await parts.browses.browse_next(request.owner, request.decode(ua.BrowseNextParameters))
 
-    def translate(_: HubProcessor, request: Request) -> Any:
+    async def translate(_: HubProcessor, request: Request) -> Any:
         response = ua.TranslateBrowsePathsToNodeIdsResponse()
         asked = request.decode(ua.TranslateBrowsePathsToNodeIdsParameters)
-        response.Results = parts.browses.translate(request.owner, asked)
+        response.Results = await parts.browses.translate(request.owner, asked)
         return response
 
     def register(_: HubProcessor, request: Request) -> Any:
@@ -152,9 +181,9 @@ def _subscribing(parts: Parts) -> dict[str, Service]:
         asked = request.decode(ua.RepublishParameters)
         return subscriptions.republish_message(request.owner, asked.SubscriptionId, asked.RetransmitSequenceNumber)
 
-    async def create_items(_: HubProcessor, request: Request) -> Any:
+    def create_items(_: HubProcessor, request: Request) -> Any:
         response = ua.CreateMonitoredItemsResponse()
-        response.Results = await parts.items.create(request.owner, request.decode(ua.CreateMonitoredItemsParameters))
+        response.Results = parts.items.create(request.owner, request.decode(ua.CreateMonitoredItemsParameters))
         return response
 
     def modify_items(_: HubProcessor, request: Request) -> Any:
@@ -162,9 +191,18 @@ def _subscribing(parts: Parts) -> dict[str, Service]:
         response.Results = parts.items.modify(request.owner, request.decode(ua.ModifyMonitoredItemsParameters))
         return response
 
-    async def set_mode(_: HubProcessor, request: Request) -> bytes:
+    def set_mode(_: HubProcessor, request: Request) -> bytes:
+        # asyncua takes a mode that does not exist for broken bytes
+        place = request.offset + _U32.size
+        mode = request.body[place : place + _I32.size]
+        if mode and not 0 <= _I32.unpack(mode)[0] <= _LAST_MODE:
+            raise fault(ua.StatusCodes.BadMonitoringModeInvalid)
         asked = request.decode(ua.SetMonitoringModeParameters)
-        return _statuses(await parts.items.set_mode(request.owner, asked))
+        return _statuses(parts.items.set_mode(request.owner, asked))
+
+    def trigger(_: HubProcessor, request: Request) -> bytes:
+        added, removed = parts.items.set_triggering(request.owner, request.decode(ua.SetTriggeringParameters))
+        return b"".join(_codes(codes) + _NO_DIAGNOSTICS for codes in (added, removed))
 
     def delete_items(_: HubProcessor, request: Request) -> bytes:
         return _statuses(parts.items.delete(request.owner, request.decode(ua.DeleteMonitoredItemsParameters)))
@@ -180,31 +218,17 @@ def _subscribing(parts: Parts) -> dict[str, Service]:
         "CreateMonitoredItems": Service(create_items),
         "ModifyMonitoredItems": Service(modify_items),
         "SetMonitoringMode": Service(set_mode),
+        "SetTriggering": Service(trigger),
         "DeleteMonitoredItems": Service(delete_items),
     }
 
 
 def _changing(parts: Parts) -> dict[str, Service]:
-    limits = parts.iserver.limits
-
     async def write(_: HubProcessor, request: Request) -> bytes:
-        asked = request.decode(ua.WriteParameters)
-        _bounded(asked.NodesToWrite, limits.nodes_per_write)
-        if not parts.policy.may(request.owner.user, Right.CONTROL):
-            denied = ua.StatusCode(ua.StatusCodes.BadUserAccessDenied)
-            return _statuses([denied] * len(asked.NodesToWrite))
-        return _statuses(await request.owner.write(asked))
+        return _statuses(await parts.writes.write(request.owner, request.decode(ua.WriteParameters).NodesToWrite))
 
-    async def call(_: HubProcessor, request: Request) -> Any:
-        asked = request.decode(ua.CallParameters)
-        _bounded(asked.MethodsToCall, limits.nodes_per_call)
-        response = ua.CallResponse()
-        if parts.policy.may(request.owner.user, Right.CONTROL):
-            response.Results = await request.owner.call(asked.MethodsToCall)
-        else:
-            denied = ua.StatusCode(ua.StatusCodes.BadUserAccessDenied)
-            response.Results = [ua.CallMethodResult(denied) for _ in asked.MethodsToCall]
-        return response
+    def call(processor: HubProcessor, request: Request) -> None:
+        parts.calls.serve(processor, request)
 
     return {"Write": Service(write), "Call": Service(call)}
 
@@ -221,7 +245,11 @@ def _acknowledgements(request: Request) -> list[tuple[int, int]]:
 
 
 def _statuses(results: list[ua.StatusCode]) -> bytes:
-    return b"".join((_I32.pack(len(results)), *(_U32.pack(one.value) for one in results), _NO_DIAGNOSTICS))
+    return _codes([one.value for one in results]) + _NO_DIAGNOSTICS
+
+
+def _codes(codes: list[int]) -> bytes:
+    return b"".join((_I32.pack(len(codes)), *(_U32.pack(code) for code in codes)))
 
 
 def _some(ids: list[int]) -> list[int]:

@@ -13,7 +13,6 @@ from asyncua.ua.ua_binary import nodeid_to_binary
 
 from address_space.model.clock import NS
 from address_space.nodes import match_locale
-from address_space.nodes.catalogue import DEFAULT_LOCALE
 from server.opcua.access import HubUser
 from server.opcua.points import ContinuationPoints
 from server.opcua.request import fault
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from server.opcua.subscription import HubSubscription
 
 _TOKEN_BYTES = 32
+_FAREWELLS = 100
 
 
 class HubSession(InternalSession):  # type: ignore[misc]
@@ -36,6 +36,8 @@ class HubSession(InternalSession):  # type: ignore[misc]
 
     user: User
     nonce: bytes | None
+    mode = ua.MessageSecurityMode.None_
+    """How the channel is secured that the session is being activated on."""
 
     def __init__(self, internal_server: HubInternalServer, *args: Any, **kwargs: Any) -> None:
         super().__init__(internal_server, *args, **kwargs)
@@ -47,11 +49,15 @@ class HubSession(InternalSession):  # type: ignore[misc]
             self.iserver.register_external_session(self)
         self.token: bytes = nodeid_to_binary(self.auth_token)
         self.client_certificate: bytes | None = None
+        self.security: tuple[object, ...] = ()
+        self.failures = 0
         self.application_uri = ""
         self.channel: HubProcessor | None = None
         self.publishes: deque[PendingPublish] = deque()
+        self.farewells: deque[tuple[int, bytes]] = deque(maxlen=_FAREWELLS)
+        """Last messages of subscriptions that left, by their id, until the session publishes."""
         self.subscriptions: dict[int, HubSubscription] = {}
-        self.locale = DEFAULT_LOCALE
+        self.locale = internal_server.locale
         limits = internal_server.limits
         self.browse_points: ContinuationPoints[Any] = ContinuationPoints(limits.browse_points)
         self.history_points: ContinuationPoints[Any] = ContinuationPoints(limits.history_points)
@@ -76,21 +82,25 @@ class HubSession(InternalSession):  # type: ignore[misc]
         """A request came."""
         self._touched_ns = self.iserver.clock.monotonic_ns()
 
-    def bind(self, channel: HubProcessor, params: Any, certificate: bytes | None) -> Any:
-        """Activate on `channel`; raises where it is another's session."""
+    def bind(self, channel: HubProcessor, params: Any) -> Any:
+        """Activate on `channel`; raises where it is another's session, or secured in another way."""
         elsewhere = self.channel is not channel
-        if self.client_certificate != certificate:
+        certificate = channel.channel.peer_certificate
+        if self.client_certificate != certificate or self.security != channel.channel.security:
             raise fault(ua.StatusCodes.BadSecurityChecksFailed)
         if elsewhere and self.state is not SessionState.Activated:
             raise fault(ua.StatusCodes.BadSecureChannelIdInvalid)
         before, user, nonce = self.identity, self.user, self.nonce
         taken_over = self.state is SessionState.Activated
+        if not isinstance(_token(params), self.iserver.supported_tokens):
+            raise fault(ua.StatusCodes.BadIdentityTokenRejected)
+        self.mode = channel.policy.Mode
         result = self.activate_session(params, certificate)
         if taken_over and elsewhere and self.identity != before:
             self.user, self.nonce = user, nonce
             raise fault(ua.StatusCodes.BadIdentityChangeNotSupported)
         if params.LocaleIds or not taken_over:
-            self.locale = match_locale([locale for locale in params.LocaleIds or [] if locale])
+            self.locale = match_locale((locale for locale in params.LocaleIds or () if locale), self.iserver.locale)
         if elsewhere:
             self.publishes.clear()
             self.channel = channel
@@ -115,3 +125,11 @@ class HubSession(InternalSession):  # type: ignore[misc]
 
     def _start_timeout_watchdog(self) -> None:
         """Sessions are swept by the publisher, not by a task each."""
+
+
+def _token(params: Any) -> Any:
+    """The identity token; a null one is anonymous (Part 4 5.7.3.2)."""
+    token = params.UserIdentityToken
+    if token is None or (isinstance(token, ua.ExtensionObject) and token.TypeId.Identifier in (0, None)):
+        return ua.AnonymousIdentityToken()
+    return token

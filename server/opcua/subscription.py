@@ -12,11 +12,16 @@ from asyncua.ua.ua_binary import struct_to_binary
 
 from address_space.model.clock import EPOCH_1601_TICKS
 from address_space.nodes.monitored import MonitoredItems
+from server.opcua.diagnostics import Tally
+from server.opcua.event_items import Viewer
 from server.opcua.node_items import NodeItems
+from server.opcua.triggering import Links
 
 if TYPE_CHECKING:
-    from asyncua.server.address_space import AddressSpace
+    from collections.abc import Callable
 
+    from address_space.nodes import VirtualAddressSpace
+    from server.opcua.events import EventHub
     from server.opcua.options import Limits
     from server.opcua.session import HubSession
 
@@ -53,9 +58,10 @@ class HubSubscription:
         session: HubSession,
         pace: Pace,
         points: MonitoredItems,
-        aspace: AddressSpace,
+        aspace: VirtualAddressSpace,
         limits: Limits,
-        now_ns: int,
+        now_ns: Callable[[], int],
+        events: EventHub,
     ) -> None:
         self.id = subscription_id
         self.session: HubSession | None = session
@@ -65,12 +71,21 @@ class HubSubscription:
         self.limits = limits
         self.publishing = True
         self.late = False
-        self.due_ns = now_ns + pace.interval_ns
+        self.now_ns = now_ns
+        """Monotonic time."""
+        self.due_ns = now_ns() + pace.interval_ns
+        self.late_since_ns = 0
+        """When something first waited to be sent since the last message."""
+        self.links = Links()
+        self.tally = Tally()
         self.data = ua.CreateSubscriptionResult(subscription_id, pace.interval_ms, pace.lifetime, pace.keep_alive)
         self.max_queue_size = limits.item_queue
         self.monitored_item_srv = NodeItems(self, aspace)
-        self._quiet = 0
-        self._orphaned = 0
+        self.events = events.items(self._viewer)
+        self.quiet = 0
+        """Cycles without a notification, towards the keep-alive."""
+        self.orphaned = 0
+        """Cycles without a publish request, towards the end of the lifetime."""
         self._started = False
         self._sequence = 1
         self._retained: OrderedDict[int, bytes] = OrderedDict()
@@ -84,8 +99,21 @@ class HubSubscription:
 
     @property
     def item_count(self) -> int:
-        """Monitored items, on points and on nodes."""
-        return len(self.points) + len(self.monitored_item_srv)
+        """Monitored items, on points, on nodes and of events."""
+        return len(self.points) + len(self.monitored_item_srv) + len(self.events)
+
+    @property
+    def disabled_count(self) -> int:
+        """Items that are disabled."""
+        return self.points.disabled_count + self.monitored_item_srv.disabled_count + self.events.disabled_count
+
+    @property
+    def next_sequence(self) -> int:
+        """Number that the next message with notifications will have."""
+        return self._sequence
+
+    def __contains__(self, item: int) -> bool:
+        return item in self.points or item in self.monitored_item_srv or item in self.events
 
     @property
     def available(self) -> list[int]:
@@ -98,23 +126,27 @@ class HubSubscription:
         if self.due_ns <= now_ns:
             self.due_ns = now_ns + self.pace.interval_ns
         self.points.collect(now_ns)
+        self.monitored_item_srv.collect(now_ns)
+        if self.links:
+            self._trigger()
         if self._has_notifications():
-            self.late = True
+            self._be_late(now_ns)
         else:
-            self._quiet += 1
-            if not self._started or self._quiet >= self.pace.keep_alive:
-                self.late = True
+            self.quiet += 1
+            if not self._started or self.quiet >= self.pace.keep_alive:
+                self._be_late(now_ns)
         if self.session is None or not self.session.publishes:
-            self._orphaned += 1
+            self.orphaned += 1
+            self.tally.late += self.late
 
     @property
     def expired(self) -> bool:
         """Whether nobody asked for notifications for the whole lifetime."""
-        return self._orphaned > self.pace.lifetime
+        return self.orphaned > self.pace.lifetime
 
     def alive(self) -> None:
         """A client still cares for this subscription."""
-        self._orphaned = 0
+        self.orphaned = 0
 
     def say(self, status: int) -> None:
         """Queue a StatusChangeNotification."""
@@ -122,8 +154,9 @@ class HubSubscription:
 
     def message(self, now_ns: int) -> tuple[bytes, bool]:
         """The next NotificationMessage, written, and whether more notifications wait. A keep-alive where none do."""
-        self._orphaned = self._quiet = 0
+        self.orphaned = self.quiet = 0
         self._started = True
+        self.tally.publishes += 1
         data = self._notifications()
         sequence = self._sequence
         ticks = now_ns // 100 + EPOCH_1601_TICKS
@@ -133,7 +166,14 @@ class HubSubscription:
             self._retain(sequence, written)
         more = self._has_notifications()
         self.late = more
+        self.late_since_ns = self.now_ns()
         return written, more
+
+    def status_message(self, status: int, now_ns: int) -> bytes:
+        """The last NotificationMessage to a session that the subscription leaves; the sequence is not used up."""
+        change = struct_to_binary(ua.StatusChangeNotification(ua.StatusCode(status)))
+        data = _extension(ua.ObjectIds.StatusChangeNotification_Encoding_DefaultBinary, change)
+        return _MESSAGE.pack(self._sequence, now_ns // 100 + EPOCH_1601_TICKS, 1) + data
 
     def acknowledge(self, sequence: int) -> bool:
         """Forget a message that arrived; False where it is unknown."""
@@ -145,12 +185,23 @@ class HubSubscription:
 
     def republish(self, sequence: int) -> bytes | None:
         """A message that was sent and not acknowledged."""
-        return self._retained.get(sequence)
+        found = self._retained.get(sequence)
+        self.tally.republish_requests += 1
+        self.tally.republished += found is not None
+        return found
+
+    def watch_links(self) -> None:
+        """The triggering links changed."""
+        sources = self.links.sources()
+        self.points.watch_for(sources)
+        self.monitored_item_srv.watch_for(sources)
+        self.events.watch_for(sources)
 
     def close(self) -> None:
         """Stop monitoring."""
         self.points.clear()
         self.monitored_item_srv.delete_all_monitored_items()
+        self.events.clear()
 
     # asyncua's monitored item service calls these
 
@@ -158,18 +209,31 @@ class HubSubscription:
         """A change of a real node."""
         self.monitored_item_srv.queue_change(mid, eventdata, maxsize)
 
-    async def enqueue_event(self, mid: int, eventdata: Any, maxsize: int) -> None:
-        """An event."""
-        self.monitored_item_srv.queue_event(mid, eventdata, maxsize)
-
     async def enqueue_statuschange(self, code: Any) -> None:
         """A change of the subscription's own status."""
         self.say(int(code.value))
 
+    def _be_late(self, now_ns: int) -> None:
+        if not self.late:
+            self.late, self.late_since_ns = True, now_ns
+
+    def _trigger(self) -> None:
+        fired = [*self.points.take_fired(), *self.monitored_item_srv.take_fired(), *self.events.take_fired()]
+        linked = self.links.triggered(fired)
+        if linked:
+            self.points.release(linked)
+            self.monitored_item_srv.release(linked)
+            self.events.release(linked)
+
+    def _viewer(self) -> Viewer | None:
+        session = self.session
+        return None if session is None else Viewer(session.user, session.locale)
+
     def _has_notifications(self) -> bool:
         if self._status_changes:
             return True
-        return self.publishing and (self.monitored_item_srv.waiting > 0 or self.points.waiting > 0)
+        waiting = self.monitored_item_srv.waiting > 0 or self.points.waiting > 0 or self.events.waiting > 0
+        return self.publishing and waiting
 
     def _notifications(self) -> list[bytes]:
         data: list[bytes] = []
@@ -177,16 +241,14 @@ class HubSubscription:
             limit = self.limits.notifications_per_publish
             if self.pace.max_notifications:
                 limit = min(limit, self.pace.max_notifications)
-            events = self.monitored_item_srv.take_events(limit)
+            events = self.events.take(limit)
             if events:
-                data.append(
-                    _extension(
-                        ua.ObjectIds.EventNotificationList_Encoding_DefaultBinary,
-                        struct_to_binary(ua.EventNotificationList(events)),
-                    )
-                )
+                listed = b"".join((_I32.pack(len(events)), *events))
+                data.append(_extension(ua.ObjectIds.EventNotificationList_Encoding_DefaultBinary, listed))
             changes = self.monitored_item_srv.take_changes(limit - len(events))
             values, count = self.points.take(limit - len(events) - len(changes))
+            self.tally.events += len(events)
+            self.tally.changes += len(changes) + count
             if changes or count:
                 body = b"".join(
                     (
@@ -212,6 +274,7 @@ class HubSubscription:
         ):
             _, dropped = self._retained.popitem(last=False)
             self._retained_bytes -= len(dropped)
+            self.tally.discarded += 1
 
 
 def _extension(type_id: int, body: bytes) -> bytes:

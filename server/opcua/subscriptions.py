@@ -11,6 +11,7 @@ from asyncua.server.subscription_service import SubscriptionService
 
 from address_space.model.clock import Clock
 from server.opcua.access import Right, SessionPolicy
+from server.opcua.events import EventHub
 from server.opcua.publishing import Publisher
 from server.opcua.request import fault
 from server.opcua.subscription import HubSubscription, Pace
@@ -44,6 +45,7 @@ class HubSubscriptionService(SubscriptionService):  # type: ignore[misc]
         self.projection = projection
         self.limits = limits
         self.publisher = Publisher(self, clock)
+        self.events = EventHub(aspace, policy, limits, clock)
         self.created = 0
         self._policy = policy
         self._clock = clock
@@ -66,10 +68,7 @@ class HubSubscriptionService(SubscriptionService):  # type: ignore[misc]
         """CreateSubscription."""
         if not self._policy.may(session.user, Right.LOOK):
             raise fault(ua.StatusCodes.BadUserAccessDenied)
-        if (
-            len(self.subscriptions) >= self.limits.subscriptions
-            or len(session.subscriptions) >= self.limits.subscriptions_per_session
-        ):
+        if len(session.subscriptions) >= self.limits.subscriptions_per_session or not self._room():
             raise fault(ua.StatusCodes.BadTooManySubscriptions)
         subscription = HubSubscription(
             self._fresh_id(),
@@ -78,7 +77,8 @@ class HubSubscriptionService(SubscriptionService):  # type: ignore[misc]
             self.projection.items(),
             self.aspace,
             self.limits,
-            self._clock.monotonic_ns(),
+            self._clock.monotonic_ns,
+            self.events,
         )
         subscription.publishing = asked.PublishingEnabled
         self.subscriptions[subscription.id] = subscription
@@ -95,6 +95,7 @@ class HubSubscriptionService(SubscriptionService):  # type: ignore[misc]
         if pace.interval_ms != subscription.pace.interval_ms:
             subscription.due_ns = self._clock.monotonic_ns() + pace.interval_ns
         subscription.pace = pace
+        subscription.tally.modified += 1
         subscription.data.RevisedPublishingInterval = pace.interval_ms
         return ua.ModifySubscriptionResult(pace.interval_ms, pace.lifetime, pace.keep_alive)
 
@@ -105,6 +106,8 @@ class HubSubscriptionService(SubscriptionService):  # type: ignore[misc]
             subscription = session.subscriptions.get(subscription_id)
             if subscription is not None:
                 subscription.publishing = enabled
+                subscription.tally.enabled += enabled
+                subscription.tally.disabled += not enabled
                 subscription.alive()
             results.append(_status(known=subscription is not None))
         return results
@@ -166,8 +169,16 @@ class HubSubscriptionService(SubscriptionService):  # type: ignore[misc]
         session = subscription.session
         self._drop(subscription)
         if session is not None:
-            self.publisher.farewell(session, subscription.id, ua.StatusCodes.BadTimeout)
+            self.publisher.farewell(session, subscription, ua.StatusCodes.BadTimeout)
             self.publisher.dismiss(session)
+
+    def cancel(self, session: HubSession, handle: int) -> int:
+        """Cancel: give up waiting publish requests with this handle; says how many."""
+        found = [pending for pending in session.publishes if pending.request.handle == handle]
+        for pending in found:
+            session.publishes.remove(pending)
+            self.publisher.refuse(session, pending, ua.StatusCodes.BadRequestCancelledByClient)
+        return len(found)
 
     def sweep(self) -> None:
         """Close sessions that timed out, and answer publish requests that waited too long."""
@@ -181,6 +192,16 @@ class HubSubscriptionService(SubscriptionService):  # type: ignore[misc]
             self._drop(subscription)
         results: list[ua.StatusCode] = await super().delete_subscriptions(ids)
         return results
+
+    def _room(self) -> bool:
+        """Whether one more may be; where there are too many, one gives way whose session or client is gone."""
+        if len(self.subscriptions) < self.limits.subscriptions:
+            return True
+        left = [one for one in self.hub_subscriptions() if one.session is None]
+        lost = [one for one in self.hub_subscriptions() if one.session is not None and one.session.channel is None]
+        if left or lost:
+            self._drop(left[0] if left else max(lost, key=lambda one: one.session.idle_s if one.session else 0.0))
+        return bool(left or lost)
 
     def _fresh_id(self) -> int:
         """An id that another client cannot guess."""
@@ -208,9 +229,10 @@ class HubSubscriptionService(SubscriptionService):  # type: ignore[misc]
         former = subscription.session
         if former is not None and former is not session:
             former.subscriptions.pop(subscription.id, None)
-            self.publisher.farewell(former, subscription.id, ua.StatusCodes.GoodSubscriptionTransferred)
+            self.publisher.farewell(former, subscription, ua.StatusCodes.GoodSubscriptionTransferred)
             self.publisher.dismiss(former)
         subscription.session = session
+        subscription.tally.transfers += 1
         session.subscriptions[subscription.id] = subscription
         subscription.alive()
         if initial:

@@ -118,3 +118,12 @@ def test_columns_stay_small_per_device():
     health = DeviceHealth(10_000)
     columns = [column for column in vars(health).values() if hasattr(column, "nbytes")]
     assert sum(column.nbytes for column in columns) / 10_000 <= 70
+
+
+def test_a_line_that_goes_down_takes_along_a_device_whose_last_polling_broke_it() -> None:
+    health = DeviceHealth(2)
+    health.failed(0, Reason.NOT_CONNECTED, lost_after=3)
+    assert not health.lost[0]
+    assert health.cut_off(0)
+    assert health.lost[0]
+    assert not health.cut_off(0)

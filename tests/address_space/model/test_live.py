@@ -456,10 +456,10 @@ def test_a_restored_value_turns_good_with_the_first_reading(live: Watched) -> No
     assert live.reason(ENERGY) is Reason.FRESH
 
 
-def test_a_restored_value_ages_and_is_lost_like_any_other(live: Watched) -> None:
+def test_a_restored_value_stays_so_until_it_is_read_and_is_lost_like_any_other(live: Watched) -> None:
     live.restore(-60, {ENERGY: 1000.0, POWER: 3.0})
-    assert live.age(31) == named(ENERGY, POWER)
-    assert live.reasons()[:2] == [Reason.STALE, Reason.STALE]
+    assert live.age(31) == set()
+    assert live.reasons()[:2] == [Reason.RESTORED, Reason.RESTORED]
     live.lose(40)
     assert live.reasons()[:2] == [Reason.HELD, Reason.TIMEOUT]
     assert live.age(HOLD_S - 59) == named(ENERGY)

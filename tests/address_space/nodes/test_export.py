@@ -39,11 +39,22 @@ def test_every_node_of_the_model_stands_in_the_file_once(types: ElementTree.Elem
     assert found == declared
 
 
-def test_names_stand_in_every_language_with_english_first(types: ElementTree.Element) -> None:
+def test_names_stand_in_every_language_between_english_and_english(types: ElementTree.Element) -> None:
     (region,) = [element for element in types if element.get("BrowseName") == "1:RegionType"]
-    names = {name.get("Locale"): name.text for name in region.findall(f"{X}DisplayName")}
-    assert names == {"en": "Region", "ru": "Регион", "uz": "Hudud", "zh": "区域"}
-    assert next(iter(names)) == "en"
+    names = [(name.get("Locale"), name.text) for name in region.findall(f"{X}DisplayName")]
+    languages = [("en", "Region"), ("ru", "Регион"), ("uz", "Hudud"), ("zh", "区域")]
+    assert names == [*languages, (None, "Region")]
+
+
+def test_texts_in_values_are_translated_beside_them(types: ElementTree.Element) -> None:
+    (strings,) = [element for element in types if element.get("SymbolicName") == "MediumEnum_EnumStrings"]
+    texts = [{text.get("Locale"): text.text for text in one} for one in strings.findall(f"{X}Translation")]
+    assert texts[1] == {"ru": "Вода", "uz": "Suv", "zh": "水"}
+    assert len(texts) == len(list(strings.iter("{http://opcfoundation.org/UA/2008/02/Types.xsd}LocalizedText")))
+    (arguments,) = [e for e in types if e.get("SymbolicName") == "MeteringUnitType_ReadNow_OutputArguments"]
+    fields = arguments.findall(f"{X}Translation/{X}Field")
+    assert [field.get("Name") for field in fields] == ["Description", "Description"]
+    assert [text.text for text in fields[1]] == ["Время чтения", "Oʻqilgan vaqt", "抄读时间"]
 
 
 def test_every_instance_declaration_has_a_modelling_rule(types: ElementTree.Element) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from address_space.model.clock import to_datetime
 from address_space.model.quality import SEVERITY_BAD
 from address_space.model.quantity import DataType
-from address_space.nodes.wire import Columns, Timestamps, encode
+from address_space.nodes.wire import Columns, Timestamps, encode, encode_one
 
 _NUMBERS = {
     DataType.BOOLEAN: st.booleans().map(float),
@@ -54,7 +54,7 @@ def _expected(value: tuple[DataType, float, int, int, int, str | None], timestam
     if data_type is DataType.STRING:
         held = text
     elif data_type is DataType.LOCALIZED_TEXT:
-        held = None if text is None else ua.LocalizedText(text)
+        held = None if text is None else ua.LocalizedText(text, "en")
     elif number != number:
         held = None
     elif data_type is DataType.BOOLEAN:
@@ -83,7 +83,9 @@ def test_any_mix_of_values_is_written_byte_for_byte_as_asyncua_writes_it(
     values: list[tuple[DataType, float, int, int, int, str | None]], timestamps: Timestamps
 ) -> None:
     written = encode(_columns(values), timestamps)
-    assert written.pieces() == [struct_to_binary(_expected(value, timestamps)) for value in values]
+    expected = [struct_to_binary(_expected(value, timestamps)) for value in values]
+    assert written.pieces() == expected
+    assert [encode_one(*value, timestamps) for value in values] == expected
 
 
 @settings(max_examples=60, deadline=None)

@@ -11,7 +11,8 @@ from asyncua import ua
 
 from address_space.nodes.catalogue import Catalogue
 from address_space.nodes.errors import TypeModelError
-from address_space.nodes.types_model import IDS_FILE, TypeModel
+from address_space.nodes.standard import TYPES_ID_RANGE
+from address_space.nodes.types_model import IDS_FILE, TypeModel, frozen_ids
 from address_space.nodes.types_nodes import symbols, type_nodes
 
 FROZEN_ROWS = 306
@@ -62,6 +63,11 @@ def rows() -> list[list[str]]:
 def test_released_ids_never_change() -> None:
     released = "\n".join(",".join(row) for row in rows()[:FROZEN_ROWS])
     assert sha256(released.encode()).hexdigest() == FROZEN_DIGEST
+
+
+def test_every_id_lies_in_the_range_that_the_namespace_tells() -> None:
+    first, last = map(int, TYPES_ID_RANGE.split(":"))
+    assert all(first <= number <= last for number in frozen_ids().values())
 
 
 def test_no_id_and_no_symbol_is_used_twice() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from itertools import pairwise
 from typing import Any
 
 import pymodbus.exceptions
@@ -65,6 +66,33 @@ async def test_a_late_answer_is_never_taken_for_the_next_ones(bench: Any, compil
         await bench.read(compiled(PLAIN))
     bench.device.behaviour = None
     assert (await bench.read(compiled(PLAIN))).values.tolist() == [230.1, 123_450]
+
+
+async def test_on_an_untagged_line_an_answer_one_request_behind_is_never_believed(rtu: Any, compiled: Any) -> None:
+    plain(rtu)
+    held: list[Any] = []
+
+    async def one_behind(device: Any, asked: Any) -> None:
+        if held:
+            await device.answer(held.pop())
+        held.append(asked)
+
+    rtu.device.behaviour = one_behind
+    for _ in range(4):
+        with pytest.raises((NoAnswer, BadFrame)):
+            await rtu.read(compiled(PLAIN))
+    rtu.device.registers[0] = 2444
+    rtu.device.behaviour = None
+    assert (await rtu.read(compiled(PLAIN))).values.tolist() == [244.4, 123_450]
+    lengths = [each.count for each in rtu.device.asked]
+    assert all(a != b for a, b in pairwise(lengths))
+
+
+async def test_a_device_in_step_is_asked_once_a_reading_on_an_untagged_line(rtu: Any, compiled: Any) -> None:
+    plain(rtu)
+    for _ in range(3):
+        await rtu.read(compiled(PLAIN))
+    assert len(rtu.device.asked) == 3
 
 
 async def test_a_stale_frame_before_the_answer_is_passed_over(tcp: Any, compiled: Any) -> None:
@@ -193,6 +221,20 @@ async def test_registers_a_device_lacks_are_found_once_and_the_others_are_read(t
         assert reading.values[[0, 2, 3]].tolist() == [230, 231, 5]
     asked = [(each.address, each.count) for each in tcp.device.asked[learning:]]
     assert asked == [(0, 1), (2, 2)]
+
+
+async def test_a_device_that_refused_everything_is_asked_again_and_believed_when_it_answers(
+    tcp: Any, compiled: Any
+) -> None:
+    profile = compiled(OPTIONAL)
+    for _ in range(2):
+        assert set((await tcp.read(profile)).status.tolist()) == {Reason.NOT_SUPPORTED.status}
+    learnt = len(tcp.device.asked)
+    await tcp.read(profile)
+    assert len(tcp.device.asked) == learnt + 1
+    tcp.device.registers.update({0: 230, 1: 229, 2: 231, 3: 5})
+    assert (await tcp.read(profile)).values.tolist() == [230, 229, 231, 5]
+    assert len(tcp.device.asked) == learnt + 2
 
 
 async def test_another_device_of_the_profile_is_not_blamed(tcp: Any, compiled: Any) -> None:

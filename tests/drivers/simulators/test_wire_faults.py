@@ -14,6 +14,7 @@ from drivers.simulators import (
     ExceptionAnswer,
     Fault,
     Fleet,
+    Forced,
     Framing,
     Frozen,
     Garbage,
@@ -277,3 +278,15 @@ async def test_a_frozen_unit_can_be_slow_too(pair, clock: ManualClock, connect) 
         await clock.advance(60)
         assert await _read(wire) == first
         assert fleet.meter("faulty").faults == faults
+
+
+async def test_forced_registers_hold_their_words_until_the_fault_ends(pair, clock: ManualClock, connect) -> None:
+    async with Fleet(pair(TCP), clock) as fleet:
+        wire = await connect(fleet, TCP)
+        before = await _read(wire)
+        fleet.meter("faulty").fault = Forced(0, (0x7F80, 0), table=4)
+        forced = await _read(wire)
+        assert forced[2:6] == bytes((0x7F, 0x80, 0, 0))
+        assert forced[6:] == before[6:]
+        fleet.meter("faulty").fault = None
+        assert await _read(wire) == before

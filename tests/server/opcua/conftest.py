@@ -109,6 +109,24 @@ async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hub]:
     await running.server.stop()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def tight(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hub]:
+    """A hub with so little room that a test can fill it."""
+    limits = Limits(
+        connections=8,
+        connections_per_address=6,
+        sessions=3,
+        subscriptions=5,
+        message_bytes=100_000,
+        assembling_bytes=150_000,
+        channel_min_s=0.01,
+    )
+    running = Hub(tmp_path_factory.mktemp("tight"), limits)
+    await running.server.start()
+    yield running
+    await running.server.stop()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def client(hub: Hub) -> AsyncIterator[Client]:
     connected = hub.client()

@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from server.opcua import OpcUaOptions
 from server.opcua.certificates import host_names, own_certificate
 from server.opcua.errors import CertificateProblem
+from tests.server.opcua.wire import Wire
 
 _NOW = 1_800_000_000_000_000_000
 _URI = "urn:joulehub:test"
@@ -98,6 +99,13 @@ class TestEndpoints:
         try:
             with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
                 await Client(natted.url, timeout=2).connect()
+            async with Wire(natted.server.port) as wire:
+                # without security there is discovery, and no session
+                await wire.greet()
+                await wire.open()
+                assert await wire.code(ua.GetEndpointsRequest()) == 0
+                assert await wire.code(ua.FindServersRequest()) == 0
+                assert await wire.code(ua.CreateSessionRequest()) == ua.StatusCodes.BadSecurityPolicyRejected
             told = await natted.server._iserver.get_endpoints(ua.GetEndpointsParameters())
             assert {one.EndpointUrl for one in told} == {urls[0]}
             assert ua.MessageSecurityMode.None_ not in {one.SecurityMode for one in told}

@@ -8,9 +8,11 @@ import time
 import pytest
 from asyncua import ua
 
+from server.opcua import Limits
 from server.opcua.errors import SeamMoved
 from server.opcua.selfcheck import SEAMS, Seam, check
 from server.opcua.server_nodes import below, refresh
+from tests.server.opcua.stream import Stream
 
 _SERVER = ua.NodeId(ua.ObjectIds.Server)
 
@@ -72,6 +74,105 @@ class TestNodes:
         children = await client.get_node(ua.NodeId(ua.ObjectIds.Server_Namespaces)).get_children()
         names = {(await child.read_browse_name()).Name for child in children}
         assert {"urn:joulehub:plant", "urn:joulehub:types"} <= names
+
+    async def test_a_change_of_the_counts_is_told_to_who_monitors_them(self, hub, client) -> None:
+        stream = await Stream(client).create()
+        count = ua.ObjectIds.Server_ServerDiagnostics_ServerDiagnosticsSummary_CurrentSessionCount
+        await stream.monitor(ua.NodeId(count))
+        await refresh(hub.server._iserver, hub.clock.now_ns())
+        (before,) = await stream.values()
+        async with hub.client():
+            await refresh(hub.server._iserver, hub.clock.now_ns())
+            assert (await stream.values())[-1] == before + 1
+        await refresh(hub.server._iserver, hub.clock.now_ns())
+
+    async def test_refusals_are_counted(self, hub, client) -> None:
+        rejections = hub.server._iserver.rejections
+        before = rejections.requests
+        with pytest.raises(ua.UaStatusCodeError):
+            await client.uaclient.browse(ua.BrowseParameters())
+        assert rejections.requests == before + 1
+        assert rejections.security <= rejections.requests
+
+    async def test_diagnostics_of_subscriptions_are_true_when_read(self, hub, client, point) -> None:
+        stream = await Stream(client).create(interval=200, keep_alive=7, priority=9)
+        (made, _) = await stream.monitor(point, ua.NodeId(ua.ObjectIds.Server_ServiceLevel))
+        await stream.mode(ua.MonitoringMode.Disabled, made.MonitoredItemId)
+        await stream.publish()
+        array = client.get_node(ua.NodeId(ua.ObjectIds.Server_ServerDiagnostics_SubscriptionDiagnosticsArray))
+        (told,) = [one for one in await array.read_value() if one.SubscriptionId == stream.id]
+        assert (told.PublishingInterval, told.MaxKeepAliveCount, told.Priority) == (200.0, 7, 9)
+        assert (told.MonitoredItemCount, told.DisabledMonitoredItemCount) == (2, 1)
+        assert (told.PublishRequestCount, told.NotificationsCount, told.UnacknowledgedMessageCount) == (1, 1, 1)
+        assert told.NextSequenceNumber == 2
+        assert told.SessionId == hub.server._iserver.sessions()[-1].session_id
+
+    async def test_what_is_not_kept_is_not_there(self, client) -> None:
+        diagnostics = client.get_node(ua.NodeId(ua.ObjectIds.Server_ServerDiagnostics))
+        names = {(await child.read_browse_name()).Name for child in await diagnostics.get_children()}
+        # Part 5 6.3.3: these are mandatory, also where they stay empty
+        mandatory = {
+            "ServerDiagnosticsSummary",
+            "SubscriptionDiagnosticsArray",
+            "SessionsDiagnosticsSummary",
+            "EnabledFlag",
+        }
+        assert names == mandatory
+
+    async def test_published_limits_are_those_enforced(self, hub, client) -> None:
+        limits = hub.options.limits
+        operation = "Server_ServerCapabilities_OperationLimits_"
+        for name, value in (
+            (operation + "MaxNodesPerRead", limits.nodes_per_read),
+            (operation + "MaxNodesPerWrite", limits.nodes_per_write),
+            (operation + "MaxNodesPerBrowse", limits.nodes_per_browse),
+            (operation + "MaxNodesPerMethodCall", limits.nodes_per_call),
+            (operation + "MaxMonitoredItemsPerCall", limits.items_per_call),
+            (operation + "MaxNodesPerRegisterNodes", limits.nodes_per_register),
+            (operation + "MaxNodesPerTranslateBrowsePathsToNodeIds", limits.nodes_per_translate),
+            ("Server_ServerCapabilities_MaxBrowseContinuationPoints", limits.browse_points),
+            ("Server_ServerCapabilities_MaxSubscriptionsPerSession", limits.subscriptions_per_session),
+            ("Server_ServerCapabilities_MaxMonitoredItemsQueueSize", limits.item_queue),
+        ):
+            assert await client.get_node(ua.NodeId(getattr(ua.ObjectIds, name))).read_value() == value
+        support = client.get_node(ua.NodeId(ua.ObjectIds.Server_ServerRedundancy_RedundancySupport))
+        assert await support.read_value() == ua.RedundancySupport.None_
+
+    async def test_limits_on_subscriptions_and_items_are_enforced(self, make_hub, point) -> None:
+        hub = make_hub(Limits(subscriptions_per_session=2, items_per_subscription=3))
+        await hub.server.start()
+        try:
+            async with hub.client() as client:
+                stream = await Stream(client).create()
+                made = await stream.monitor(*[point] * 2, *[ua.NodeId(ua.ObjectIds.Server_ServiceLevel)] * 2)
+                codes = [one.StatusCode.value for one in made]
+                assert codes == [0, 0, 0, ua.StatusCodes.BadTooManyMonitoredItems]
+                await Stream(client).create()
+                with pytest.raises(ua.uaerrors.BadTooManySubscriptions):
+                    await Stream(client).create()
+        finally:
+            await hub.server.stop()
+
+    async def test_a_planned_stop_is_published_to_who_waits_for_it(self, make_hub) -> None:
+        hub = make_hub()
+        await hub.server.start()
+        client = hub.client()
+        await client.connect()
+        stream = await Stream(client).create(interval=60_000)
+        names = ("ServerStatus_State", "ServerStatus_ShutdownReason", "ServerStatus", "ServiceLevel")
+        await stream.monitor(*[ua.NodeId(getattr(ua.ObjectIds, f"Server_{name}")) for name in names])
+        waiting = asyncio.ensure_future(stream.publish())
+        await client.get_node(ua.NodeId(2258)).read_value()
+        begun = time.monotonic()
+        await hub.server.stop("maintenance")
+        assert time.monotonic() - begun < 2.0
+        (data,) = (await waiting).NotificationMessage.NotificationData
+        told = {one.ClientHandle: one.Value.Value.Value for one in data.MonitoredItems}
+        assert told[1] == ua.ServerState.Shutdown
+        assert told[2].Text == "maintenance"
+        assert (told[3].State, told[3].ShutdownReason.Text) == (ua.ServerState.Shutdown, "maintenance")
+        assert told[4] == 0
+        client.disconnect_socket()
 
     async def test_stopping_is_quick_and_tells_clients(self, make_hub) -> None:
         hub = make_hub()

@@ -10,74 +10,11 @@ import pytest
 from asyncua import Client, ua
 from asyncua.ua.uaerrors import UaStatusCodeError
 
+from tests.server.opcua.stream import Stream, deadband, parameters
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 _STATUS = ua.StatusCodes
-_VALUE = ua.AttributeIds.Value
-
-
-def _create(interval: float = 100, keep_alive: int = 5, lifetime: int = 100, most: int = 0) -> Any:
-    return ua.CreateSubscriptionParameters(interval, lifetime, keep_alive, most, True, 0)
-
-
-class Stream:
-    """A subscription driven request by request, so that a test decides when it asks."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.id = 0
-        self.created: Any = None
-
-    async def create(self, **wanted: Any) -> Stream:
-        request = ua.CreateSubscriptionRequest()
-        request.Parameters = _create(**wanted)
-        self.created = (await self.send(request, ua.CreateSubscriptionResponse)).Parameters
-        self.id = self.created.SubscriptionId
-        return self
-
-    async def send(self, request: Any, answer: type[Any]) -> Any:
-        data = await self.client.uaclient.protocol.send_request(request)
-        return ua.ua_binary.struct_from_binary(answer, data)
-
-    async def publish(self, *acks: tuple[int, int], patience_s: float = 5) -> Any:
-        request = ua.PublishRequest()
-        request.Parameters.SubscriptionAcknowledgements = [ua.SubscriptionAcknowledgement(*ack) for ack in acks]
-        response = await asyncio.wait_for(self.send(request, ua.PublishResponse), patience_s)
-        return response.Parameters
-
-    async def values(self) -> list[Any]:
-        """Values of the next message that has any."""
-        while True:
-            message = (await self.publish()).NotificationMessage
-            if message.NotificationData:
-                return [one.Value.Value.Value for one in message.NotificationData[0].MonitoredItems]
-
-    async def monitor(self, *nodes: ua.NodeId, attribute: int = _VALUE, **wanted: Any) -> list[Any]:
-        request = ua.CreateMonitoredItemsRequest()
-        request.Parameters.SubscriptionId = self.id
-        request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-        request.Parameters.ItemsToCreate = [
-            ua.MonitoredItemCreateRequest(
-                ua.ReadValueId(node, attribute),
-                wanted.get("mode", ua.MonitoringMode.Reporting),
-                _parameters(handle, wanted),
-            )
-            for handle, node in enumerate(nodes, 1)
-        ]
-        return (await self.send(request, ua.CreateMonitoredItemsResponse)).Results  # type: ignore[no-any-return]
-
-
-def _parameters(handle: int, wanted: dict[str, Any]) -> Any:
-    parameters = ua.MonitoringParameters(handle, wanted.get("sampling", 0.0))
-    parameters.QueueSize = wanted.get("queue", 1)
-    parameters.DiscardOldest = True
-    if "filter" in wanted:
-        parameters.Filter = wanted["filter"]
-    return parameters
-
-
-def _deadband(kind: int, value: float) -> Any:
-    return ua.DataChangeFilter(ua.DataChangeTrigger.StatusValue, kind, value)
 
 
 async def test_intervals_and_counts_are_revised_into_their_bounds(client) -> None:
@@ -166,7 +103,7 @@ async def test_sampling_is_revised_to_the_poll_period_and_queues_into_their_boun
 async def test_an_absolute_deadband_compares_with_the_last_report(hub, client, point) -> None:
     hub.read("m00.ActivePower", 0.0)
     stream = await Stream(client).create()
-    await stream.monitor(point, queue=50, filter=_deadband(ua.DeadbandType.Absolute, 2.5))
+    await stream.monitor(point, queue=50, filter=deadband(ua.DeadbandType.Absolute, 2.5))
     for step in range(1, 14):
         hub.read("m00.ActivePower", float(step))
     assert await stream.values() == [0.0, 3.0, 6.0, 9.0, 12.0]
@@ -176,7 +113,7 @@ async def test_a_percent_deadband_is_taken_of_the_range(hub, client, point) -> N
     hub.read("m00.ActivePower", 0.0)
     stream = await Stream(client).create()
     # EURange is 0 to 200, so 5 % are 10
-    await stream.monitor(point, queue=50, filter=_deadband(ua.DeadbandType.Percent, 5.0))
+    await stream.monitor(point, queue=50, filter=deadband(ua.DeadbandType.Percent, 5.0))
     for value in (9.0, 11.0, 20.0, 22.0):
         hub.read("m00.ActivePower", value)
     assert await stream.values() == [0.0, 11.0, 22.0]
@@ -194,7 +131,7 @@ async def test_a_percent_deadband_is_taken_of_the_range(hub, client, point) -> N
 )
 async def test_deadbands_that_make_no_sense_are_refused(client, node: str, kind: int, value: float, code: int) -> None:
     stream = await Stream(client).create()
-    (made,) = await stream.monitor(ua.NodeId(node, 2), filter=_deadband(kind, value))
+    (made,) = await stream.monitor(ua.NodeId(node, 2), filter=deadband(kind, value))
     assert made.StatusCode.value == code
 
 
@@ -223,7 +160,7 @@ async def test_changing_items_applies_to_points_and_nodes_and_an_unknown_item_is
     request = ua.ModifyMonitoredItemsRequest()
     request.Parameters.SubscriptionId = stream.id
     request.Parameters.ItemsToModify = [
-        ua.MonitoredItemModifyRequest(item, _parameters(70 + place, {"queue": 3, "sampling": 60_000.0}))
+        ua.MonitoredItemModifyRequest(item, parameters(70 + place, {"queue": 3, "sampling": 60_000.0}))
         for place, item in enumerate([*(one.MonitoredItemId for one in made), 424242])
     ]
     results = (await stream.send(request, ua.ModifyMonitoredItemsResponse)).Results
@@ -302,7 +239,7 @@ async def test_a_subscription_nobody_publishes_for_ends_after_its_lifetime(hub, 
                 break
         else:
             pytest.fail("the subscription lives on")
-    assert hub.server.item_count == before - 1
+    assert hub.server.item_count < before  # subscriptions that earlier tests left behind may end as well
     assert not hub.server.projection.monitored[hub.handle("m00.ActivePower")]
 
 
