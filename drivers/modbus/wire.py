@@ -248,5 +248,9 @@ class Wire:
 
     def _fail(self, what: str) -> None:
         """End the exchange that is waiting; pymodbus itself would let it wait for its whole timeout."""
-        if self._expected is not None and self._client is not None and not self._client.ctx.response_future.done():
-            self._client.ctx.response_future.set_exception(ConnectionException(what))
+        if self._expected is None or self._client is None:
+            return
+        waiting = self._client.ctx.response_future
+        if not waiting.done():
+            waiting.set_exception(ConnectionException(what))
+            waiting.exception()  # seen: whoever waited may have been cancelled
