@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 NODE   := tests/interop/node_modules/.ready
+HEAVY  := tests/interop/heavy/node_modules/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check bench clean
@@ -31,6 +32,16 @@ $(NODE): tests/interop/package.json
 	  cd tests/interop && npm install --no-package-lock --no-audit --no-fund --omit=optional --loglevel=error && touch node_modules/.ready; \
 	else echo "npm not found: the node-opcua tests will be skipped (Debian: apt-get install nodejs npm)"; fi
 
+# Node-RED and FUXA, whole programs: about 1.5 minutes and 370 MB, once. One of their parts may have to be compiled;
+# where that cannot be, their tests are skipped by name.
+$(HEAVY): tests/interop/heavy/package.json
+	@if command -v npm >/dev/null 2>&1; then \
+	  cd tests/interop/heavy; \
+	  if [ -d /usr/include/node ]; then export npm_config_nodedir=/usr; fi; \
+	  if npm install --no-package-lock --no-audit --no-fund --omit=optional --loglevel=error; then touch node_modules/.ready; \
+	  else rm -rf node_modules; echo "Node-RED and FUXA could not be installed: their tests will be skipped (Debian: apt-get install g++ make python3 libnode-dev)"; fi; \
+	else echo "npm not found: the tests with Node-RED and FUXA will be skipped (Debian: apt-get install nodejs npm)"; fi
+
 demo: $(READY)
 	$(BIN)/joulehub demo $(ARGS)
 
@@ -38,7 +49,7 @@ CONFIG ?= hub.toml
 run: $(READY)
 	$(BIN)/joulehub run --config $(CONFIG) $(ARGS)
 
-test: $(READY) $(NODE)
+test: $(READY) $(NODE) $(HEAVY)
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(READY)
@@ -51,4 +62,4 @@ bench: $(READY) $(NODE)
 	$(BIN)/python -m tests.scale $(ARGS)
 
 clean:
-	rm -rf $(VENV) tests/interop/node_modules build dist var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/interop/node_modules tests/interop/heavy/node_modules build dist var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

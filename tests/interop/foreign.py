@@ -80,11 +80,17 @@ class Program:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         deadline = time.monotonic() + START_S
-        while ready.encode() not in log.read_bytes()[before:]:
-            assert self.process.poll() is None, f"{arguments[0]} ended:\n{log.read_text()}"
-            assert time.monotonic() < deadline, f"{arguments[0]} did not get ready:\n{log.read_text()}"
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.05)
+        try:
+            while ready.encode() not in log.read_bytes()[before:]:
+                assert self.process.poll() is None, f"{arguments[0]} ended:\n{log.read_text()}"
+                assert time.monotonic() < deadline, f"{arguments[0]} did not get ready:\n{log.read_text()}"
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(0.05)
+        except AssertionError:
+            self.process.kill()
+            self.process.wait()
+            self._out.close()
+            raise
 
     def stop(self, how: signal.Signals = signal.SIGINT, within_s: float = 10.0) -> float:
         """Send a signal and wait for the end; returns how many seconds it took."""
@@ -97,10 +103,18 @@ class Program:
 
 
 class Town:
-    """A small plant in files, its simulators and its hub, each to be stopped and started at will."""
+    """A small plant in files, its simulators and its hub, each to be stopped and started at will.
 
-    def __init__(self, folder: Path) -> None:
+    opcua    more lines for the section of that name in hub.toml; they win over the usual ones
+    count    how many meters there are, at most 400
+    poll_s   poll period of every variable
+    """
+
+    def __init__(self, folder: Path, *, opcua: str = "", count: int = 24, poll_s: float = 1) -> None:
         self.folder = folder
+        self.count = count
+        self._opcua = opcua
+        self._poll_s = poll_s
         self.port = free_port()
         self.meter_ports = {"bus-a": free_port(), "bus-b": free_port()}
         self.url = f"opc.tcp://127.0.0.1:{self.port}"
@@ -136,6 +150,12 @@ class Town:
         for program in self.meters.values():
             program.stop()
 
+    def _opcua_section(self) -> str:
+        lines = ['host = "127.0.0.1"', f"port = {self.port}", "allow_none_security = true", "allow_anonymous = true"]
+        own = [line for line in self._opcua.splitlines() if line]
+        names = {line.split("=")[0].strip() for line in own}
+        return "\n".join([*(line for line in lines if line.split("=")[0].strip() not in names), *own])
+
     def _write(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.config.write_text(
@@ -144,16 +164,13 @@ plant = "."
 data_dir = "{self.folder / "data"}"
 
 [opcua]
-host = "127.0.0.1"
-port = {self.port}
-allow_none_security = true
-allow_anonymous = true
+{self._opcua_section()}
 
 [polling]
 hold_s = 4
 comm_lost_after = 2
 backoff_max_s = 2
-periods = {{fast = 1, normal = 1, slow = 1}}
+periods = {{fast = {self._poll_s}, normal = {self._poll_s}, slow = {self._poll_s}}}
 """
         )
         channels = "\n".join(
@@ -181,7 +198,7 @@ meters: meters/*.csv
 """
         )
         rows = ["id,name,parent,profile,channel,address,ct,pt"]
-        for number in range(24):
+        for number in range(self.count):
             bus = "bus-a" if number % 2 == 0 else "bus-b"
             make = MAKES[number % len(MAKES)]
             ratio = "40,1" if make == "acrel/adl400" else "1,1"

@@ -6,6 +6,7 @@ const os = require("os");
 const path = require("path");
 const readline = require("readline");
 const opcua = require("node-opcua-client");
+const types = require("node-opcua-types");
 const { OPCUACertificateManager } = require("node-opcua-certificate-manager");
 
 const { AttributeIds, BrowseDirection, NodeClassMask, TimestampsToReturn, UserTokenType } = opcua;
@@ -15,6 +16,9 @@ let client = null;
 let session = null;
 const subscriptions = new Map();
 let nextSubscription = 1;
+const pending = new Map(); // requests sent and not yet asked for
+let nextPending = 1;
+const happenings = []; // what the library says of its connection
 
 const plain = (value) => {
   if (value === null || value === undefined) return null;
@@ -34,6 +38,44 @@ const dataValue = (dv) => ({
   source: dv.sourceTimestamp ? dv.sourceTimestamp.getTime() : null,
   server: dv.serverTimestamp ? dv.serverTimestamp.getTime() : null,
 });
+
+// Any response structure as JSON: status codes by name, node ids as text, bytes in base64, times in milliseconds.
+const written = (value) => {
+  if (value === null || value === undefined || typeof value === "number" || typeof value === "boolean") return value;
+  if (typeof value === "string") return value;
+  if (typeof value === "bigint") return value.toString();
+  if (value instanceof Date) return value.getTime();
+  if (Buffer.isBuffer(value)) return value.toString("base64");
+  if (value instanceof opcua.StatusCode) return value.name;
+  if (value instanceof opcua.NodeId) return value.toString();
+  if (value instanceof opcua.DataValue) return dataValue(value);
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) return Array.from(value, written);
+  const fields = Object.keys(value).filter((name) => !name.startsWith("_") && name !== "schema");
+  return Object.fromEntries(fields.map((name) => [name, written(value[name])]));
+};
+
+// The other way for what JSON cannot say: {"$bytes": base64}, {"$time": ms}, {"$type": "DataChangeFilter", ...}.
+const meant = (value) => {
+  if (Array.isArray(value)) return value.map(meant);
+  if (value === null || typeof value !== "object") return value;
+  if ("$bytes" in value) return Buffer.from(value.$bytes, "base64");
+  if ("$time" in value) return new Date(value.$time);
+  const { $type, ...rest } = value;
+  const fields = Object.fromEntries(Object.entries(rest).map(([name, inner]) => [name, meant(inner)]));
+  return $type ? new (types[$type] || opcua[$type])(fields) : fields;
+};
+
+// One service call as it is, without anything the library would do on its own.
+async function transact(service, body, timeoutMs) {
+  const request = new types[`${service}Request`](meant(body || {}));
+  if (timeoutMs) request.requestHeader.timeoutHint = timeoutMs;
+  try {
+    return written(await session.performMessageTransaction(request));
+  } catch (error) {
+    if (error.response) return { fault: error.response.responseHeader.serviceResult.name };
+    throw error;
+  }
+}
 
 const described = (r) => ({
   nodeId: r.nodeId.toString(),
@@ -75,12 +117,13 @@ async function browse(nodeIds, maxReferences, direction, reference) {
 }
 
 const commands = {
-  async connect({ url, securityMode, securityPolicy, user, password, locales }) {
+  async connect({ url, securityMode, securityPolicy, user, password, locales, applicationName }) {
     if (!certificates) {
       certificates = new OPCUACertificateManager({ rootFolder: pki, automaticallyAcceptUnknownCertificate: true });
       await certificates.initialize();
     }
     client = opcua.OPCUAClient.create({
+      applicationName: applicationName || "NodeOPCUA-Client",
       clientCertificateManager: certificates,
       endpointMustExist: false,
       securityMode: opcua.MessageSecurityMode[securityMode || "None"],
@@ -89,10 +132,14 @@ const commands = {
       requestedSessionTimeout: 60000,
       keepSessionAlive: true,
     });
+    for (const event of ["connection_lost", "after_reconnection", "connection_reestablished"]) {
+      client.on(event, () => happenings.push(event));
+    }
     await client.connect(url);
     session = await client.createSession(
       user ? { type: UserTokenType.UserName, userName: user, password } : { type: UserTokenType.Anonymous },
     );
+    session.on("session_restored", () => happenings.push("session_restored"));
     return {
       endpoints: (await client.getEndpoints()).map((e) => ({
         url: e.endpointUrl,
@@ -202,6 +249,84 @@ const commands = {
     const deadline = Date.now() + (timeoutMs || 5000);
     while (entry.notes.length < (atLeast || 0) && Date.now() < deadline) await new Promise((r) => setTimeout(r, 20));
     return { notes: entry.notes.splice(0) };
+  },
+  async service({ service, body, timeoutMs }) {
+    return transact(service, body, timeoutMs);
+  },
+  // Sends and does not wait; `answer` fetches the response, or null where it has not come within timeoutMs.
+  async send({ service, body, timeoutMs }) {
+    const id = nextPending++;
+    const entry = { done: false, answer: null };
+    pending.set(id, entry);
+    transact(service, body, timeoutMs)
+      .catch((error) => ({ lost: String(error.message) }))
+      .then((answer) => Object.assign(entry, { done: true, answer }));
+    return { id };
+  },
+  async answer({ id, timeoutMs }) {
+    const entry = pending.get(id);
+    const deadline = Date.now() + (timeoutMs || 5000);
+    while (!entry.done && Date.now() < deadline) await new Promise((r) => setTimeout(r, 10));
+    if (entry.done) pending.delete(id);
+    return { answer: entry.answer };
+  },
+  // Endpoints as discovery shows them to a client that came by `url`.
+  async endpoints({ url }) {
+    const finder = opcua.OPCUAClient.create({ endpointMustExist: false, connectionStrategy: { maxRetry: 1 } });
+    await finder.connect(url);
+    try {
+      const endpoints = await finder.getEndpoints({ endpointUrl: url });
+      const servers = await finder.findServers({ endpointUrl: url });
+      return {
+        endpoints: endpoints.map((e) => ({
+          url: e.endpointUrl,
+          mode: opcua.MessageSecurityMode[e.securityMode],
+          policy: e.securityPolicyUri.split("#")[1],
+          level: e.securityLevel,
+          applicationUri: e.server.applicationUri,
+          discoveryUrls: e.server.discoveryUrls,
+          certificate: e.serverCertificate ? e.serverCertificate.toString("base64") : "",
+          tokens: e.userIdentityTokens.map((t) => UserTokenType[t.tokenType]),
+        })),
+        servers: servers.map((s) => ({ applicationUri: s.applicationUri, discoveryUrls: s.discoveryUrls })),
+      };
+    } finally {
+      await finder.disconnect();
+    }
+  },
+  // Events of a node, by node-opcua's own filters; `types` makes a where clause of OfType.
+  async listen({ nodeId, fields, types: wanted }) {
+    const where = wanted ? opcua.ofType(opcua.resolveNodeId(wanted)) : undefined;
+    const subscription = await session.createSubscription2({
+      requestedPublishingInterval: 100,
+      requestedMaxKeepAliveCount: 10,
+      requestedLifetimeCount: 100,
+      publishingEnabled: true,
+      maxNotificationsPerPublish: 0,
+    });
+    const item = await subscription.monitor(
+      { nodeId, attributeId: AttributeIds.EventNotifier },
+      { samplingInterval: 0, queueSize: 100, discardOldest: true, filter: opcua.constructEventFilter(fields, where) },
+      TimestampsToReturn.Both,
+    );
+    const id = nextSubscription++;
+    const entry = { subscription, notes: [] };
+    item.on("changed", (values) => entry.notes.push(values.map((value) => plain(value.value))));
+    subscriptions.set(id, entry);
+    return { id, status: item.statusCode.name };
+  },
+  async call({ objectId, methodId, inputs }) {
+    const inputArguments = (inputs || []).map(([dataType, value]) => ({ dataType: opcua.DataType[dataType], value }));
+    const result = await session.call({ objectId, methodId, inputArguments });
+    return {
+      status: result.statusCode.name,
+      arguments: (result.inputArgumentResults || []).map((code) => code.name),
+      outputs: (result.outputArguments || []).map((one) => [opcua.DataType[one.dataType], plain(one.value)]),
+    };
+  },
+  // What happened to the connection since the last question.
+  async events() {
+    return { events: happenings.splice(0) };
   },
   async unsubscribe({ id }) {
     await subscriptions.get(id).subscription.terminate();

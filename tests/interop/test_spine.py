@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+from itertools import groupby, pairwise
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from foreign import ForeignClient, Town, until
 pytestmark = pytest.mark.interop
 
 HELD = "UncertainNoCommunicationLastUsableValue"
+STALE = "UncertainLastUsableValue"
 LOST = {"BadNoCommunication", "BadNotConnected"}
 POLL_S, PUBLISH_S = 1.0, 0.25
 
@@ -173,6 +175,15 @@ def test_a_dead_simulator_turns_its_meters_uncertain_then_bad_and_its_return_hea
     power = [f"m{number:04d}.ActivePower" for number in range(1, 24, 2)]
     neighbours = [f"m{number:04d}.ActivePower" for number in range(0, 24, 2)]
     before = value(client, energy[0])
+    assert town.hub is not None
+    hub = town.hub.process.pid
+    told = client(
+        "subscribe",
+        nodeIds=[f"ns=2;s={energy[0]}", f"ns=2;s={power[0]}"],
+        publishingInterval=PUBLISH_S * 1000,
+        queueSize=100,
+        filter={"trigger": 2},
+    )
     town.meters["bus-b"].stop(signal.SIGKILL)
 
     until(lambda: set(statuses(client, energy)) == {HELD}, 15, "counters are held")
@@ -192,6 +203,29 @@ def test_a_dead_simulator_turns_its_meters_uncertain_then_bad_and_its_return_hea
     until(lambda: set(statuses(client, energy + power)) == {"Good"}, 30, "all meters healed")
     assert value(client, "m0001.Communication.Online")["value"] is True
     assert value(client, energy[0])["value"] >= before["value"]
+    assert (town.hub.process.pid, town.hub.process.poll()) == (hub, None)
+
+    # What a subscriber was told on the way: nothing but this order, the last good sample held with its own time.
+    every: list[dict[str, Any]] = []
+
+    def healed() -> bool:
+        every.extend(client("notes", id=told["id"])["notes"])
+        last = {note["index"]: note["statusName"] for note in every}
+        return last == {0: "Good", 1: "Good"} and {note["statusName"] for note in every} & LOST != set()
+
+    until(healed, 10, "the subscriber was told that all is well")
+    client("unsubscribe", id=told["id"])
+    counter, gauge = ([note for note in every if note["index"] == index] for index in (0, 1))
+    for notes, steps in ((counter, ["Good", HELD, "lost", "Good"]), (gauge, ["Good", "lost", "Good"])):
+        names = ["lost" if note["statusName"] in LOST else note["statusName"] for note in notes]
+        order = [name for name, _ in groupby(name for name in names if name != STALE)]
+        assert order == steps
+        assert all(a["source"] <= b["source"] and a["server"] <= b["server"] for a, b in pairwise(notes))
+        assert all(note["value"] is None for note, name in zip(notes, names, strict=True) if name == "lost")
+    first_held = next(index for index, note in enumerate(counter) if note["statusName"] == HELD)
+    last_good = next(note for note in reversed(counter[:first_held]) if note["statusName"] == "Good")
+    kept = {(n["value"], n["source"]) for n in counter if n["statusName"] in (HELD, STALE)}
+    assert kept == {(last_good["value"], last_good["source"])}
 
 
 def test_a_restart_keeps_every_node_id_and_stops_within_two_seconds_losing_nothing(town: Town) -> None:

@@ -1,81 +1,105 @@
-"""Server CPU for each reference of a large folder, browsed page by page."""
+"""Server CPU for each reference: of a large folder page by page, and of many objects in one request."""
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from asyncua import ua
 
 from tests.scale.client import BenchClient
-from tests.scale.measure import Child, Figure, free_port
-from tests.scale.plants import PlantFiles
+from tests.scale.contenders import NODE, OURS, STOCK, Lineup, Measured, Model
+from tests.scale.measure import Figure
+from tests.scale.plants import unit_id
 from tests.scale.size import Size
 from tests.scale.table import Row
 
 NAME = "browse"
 METERS = {Size.FULL: 10_000, Size.QUICK: 10_000, Size.TINY: 1_000}
-STOCK_OBJECTS = {Size.FULL: 1_000, Size.QUICK: 500, Size.TINY: 100}
+PEER_OBJECTS = {Size.FULL: 1_000, Size.QUICK: 500, Size.TINY: 100}
+"""Fewer elsewhere, as stock asyncua's folders are quadratic."""
 PAGE = 1_000
+OBJECTS_A_REQUEST = 100
+REQUESTS = {Size.FULL: 50, Size.QUICK: 10, Size.TINY: 2}
 ROUNDS = {Size.FULL: 5, Size.QUICK: 3, Size.TINY: 2}
+BOUNDS = {NODE: 2.0}
 
 
-def run(size: Size, step: Callable[[str], None]) -> list[Row]:
-    """Browse one feeder with all meters below it; stock asyncua with fewer objects, as its folders are quadratic."""
-    meters, objects = METERS[size], STOCK_OBJECTS[size]
-    step("browse, hub")
-    with tempfile.TemporaryDirectory(prefix="joulehub-bench-") as folder:
-        plant = PlantFiles(meters, free_port(), meters_a_node=meters, polled=False, history=False)
-        with Child("hub_child", config=str(plant.write(Path(folder) / "plant"))) as hub:
-            ours = asyncio.run(measure(hub, "f00000", meters, ROUNDS[size]))
-    step("browse, stock asyncua")
-    with Child("stock_child", port=free_port(), objects=objects, variables=0) as server:
-        stock = asyncio.run(measure(server, "folder", objects, ROUNDS[size]))
+def run(size: Size, step: Callable[[str], None], lineup: Lineup | None = None) -> list[Row]:
+    """Browse one feeder with all meters below it, then the meters themselves."""
+    lineup = lineup or Lineup()
+
+    def folder(name: str, server: Measured) -> Figure:
+        step(f"browse, {name}, a folder")
+        start = "f00000" if name == OURS else "folder"
+        return asyncio.run(measure(server, [start], 1, ROUNDS[size]))
+
+    def objects(name: str, server: Measured) -> Figure:
+        step(f"browse, {name}, objects")
+        units = [unit_id(number) for number in range(OBJECTS_A_REQUEST)]
+        return asyncio.run(measure(server, units, REQUESTS[size], ROUNDS[size]))
+
+    def of_folder(name: str) -> Model:
+        return Model(METERS[size] if name == OURS else PEER_OBJECTS[size], variables=False)
+
+    pages = lineup.measure(of_folder, folder)
+    whole = lineup.measure(lambda _: Model(OBJECTS_A_REQUEST), objects)
+    what = f"Browse a folder of {METERS[size]:,}, pages of {PAGE:,}"
+    note = f"server CPU a reference; the others with {PEER_OBJECTS[size]:,} objects"
     return [
-        Row(
-            NAME,
-            f"Browse a folder of {meters:,}, pages of {PAGE:,}",
-            "µs",
-            ours,
-            stock,
-            note=f"server CPU a reference; stock with {objects:,} objects",
-        )
+        _row(what, pages, note),
+        _row(f"Browse objects of 20 variables, {OBJECTS_A_REQUEST} a request", whole, "server CPU a reference"),
     ]
 
 
-async def measure(server: Child, folder: str, least: int, rounds: int) -> Figure:
+def _row(what: str, found: dict[str, Figure], note: str) -> Row:
+    ours, stock = found.pop(OURS), found.pop(STOCK, None)
+    return Row(NAME, what, "µs", ours, stock, note=note, peers=found, bounds=BOUNDS)
+
+
+async def measure(server: Measured, nodes: list[str], requests: int, rounds: int) -> Figure:
     """Server CPU a reference in microseconds."""
-    async with BenchClient(server.ready["url"]) as client:
+    async with BenchClient(server.url) as client:
         namespace = await client.plant_namespace()
+        ids = [ua.NodeId(node, namespace) for node in nodes]
         figures = []
+        await _browse(client, ids)
         for _ in range(rounds):
-            before = server.cpu_s
-            found = await _browse(client, ua.NodeId(folder, namespace))
-            if found < least:
-                raise RuntimeError(f"only {found} of {least} references were found below {folder}")
+            before, found = server.cpu_s, 0
+            for _ in range(requests):
+                found += await _browse(client, ids)
             figures.append((server.cpu_s - before) / found * 1e6)
         return Figure.of(figures)
 
 
-async def _browse(client: BenchClient, node: ua.NodeId) -> int:
+async def _browse(client: BenchClient, nodes: list[ua.NodeId]) -> int:
+    """All references of the nodes; how many there are."""
+    request = ua.BrowseRequest()
+    request.Parameters.RequestedMaxReferencesPerNode = PAGE
+    request.Parameters.NodesToBrowse = [_description(node) for node in nodes]
+    results = (await client.call(request, ua.BrowseResponse)).Results
+    found = 0
+    while results:
+        points = []
+        for result in results:
+            result.StatusCode.check()
+            found += len(result.References)
+            if result.ContinuationPoint:
+                points.append(result.ContinuationPoint)
+        results = []
+        if points:
+            onward = ua.BrowseNextRequest()
+            onward.Parameters.ReleaseContinuationPoints = False
+            onward.Parameters.ContinuationPoints = points
+            results = (await client.call(onward, ua.BrowseNextResponse)).Parameters.Results
+    return found
+
+
+def _description(node: ua.NodeId) -> ua.BrowseDescription:
     description = ua.BrowseDescription()
     description.NodeId = node
     description.BrowseDirection = ua.BrowseDirection.Forward
     description.ReferenceTypeId = ua.NodeId(ua.ObjectIds.HierarchicalReferences)
     description.IncludeSubtypes = True
     description.ResultMask = ua.BrowseResultMask.All
-    request = ua.BrowseRequest()
-    request.Parameters.RequestedMaxReferencesPerNode = PAGE
-    request.Parameters.NodesToBrowse = [description]
-    result = (await client.call(request, ua.BrowseResponse)).Results[0]
-    found = 0
-    while True:
-        result.StatusCode.check()
-        found += len(result.References)
-        if not result.ContinuationPoint:
-            return found
-        onward = ua.BrowseNextRequest()
-        onward.Parameters.ContinuationPoints = [result.ContinuationPoint]
-        result = (await client.call(onward, ua.BrowseNextResponse)).Parameters.Results[0]
+    return description

@@ -7,22 +7,50 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from asyncua import Client, ua
+from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary, struct_to_binary
+
+from server.opcua.certificates import own_certificate
 
 TIMEOUT_S = 60.0
 
 
-class BenchClient:
-    """A session. Use with `async with`."""
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An application's certificate (DER) and private key (PEM), in files."""
 
-    def __init__(self, url: str) -> None:
+    application_uri: str
+    certificate: Path
+    key: Path
+
+    @classmethod
+    def make(cls, folder: Path, application_uri: str) -> Identity:
+        """A new one in `folder`, valid on this machine only."""
+        own = own_certificate(folder, application_uri, ["localhost", "127.0.0.1"], time.time_ns())
+        return cls(application_uri, own.certificate, own.key)
+
+
+class BenchClient:
+    """A session, over SignAndEncrypt (Basic256Sha256) where it has an `identity`. Use with `async with`."""
+
+    def __init__(self, url: str, identity: Identity | None = None) -> None:
         self.client = Client(url, timeout=TIMEOUT_S)
+        self._identity = identity
 
     async def __aenter__(self) -> Self:
+        own = self._identity
+        if own is not None:
+            self.client.application_uri = own.application_uri
+            await self.client.set_security(
+                SecurityPolicyBasic256Sha256, own.certificate, own.key, mode=ua.MessageSecurityMode.SignAndEncrypt
+            )
         await self.client.connect()
         self._protocol = self.client.uaclient.protocol
         return self

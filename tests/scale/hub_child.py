@@ -7,6 +7,7 @@ import time
 _BEGAN = time.perf_counter()
 
 import asyncio  # noqa: E402
+import logging  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any, ParamSpec, TypeVar  # noqa: E402
@@ -118,4 +119,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
     main()

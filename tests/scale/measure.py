@@ -82,15 +82,16 @@ def free_port() -> int:
 
 
 class Child:
-    """A Python module in a process of its own, spoken to in lines of JSON.
+    """A module of this package, or any command, in a process of its own, spoken to in lines of JSON.
 
     Its first line says that it is ready (`ready`); after that each command is answered with one line.
     """
 
-    def __init__(self, module: str, **arguments: Any) -> None:
+    def __init__(self, module: str | Sequence[str], **arguments: Any) -> None:
+        command = [sys.executable, "-m", f"tests.scale.{module}"] if isinstance(module, str) else module
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", f"tests.scale.{module}", json.dumps(arguments)],
+            [*command, json.dumps(arguments)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -114,6 +115,12 @@ class Child:
         self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
         self.process.stdin.flush()
         return self._answer()
+
+    @property
+    def url(self) -> str:
+        """Where a server listens, as it said."""
+        url: str = self.ready["url"]
+        return url
 
     @property
     def cpu_s(self) -> float:
@@ -142,6 +149,6 @@ class Child:
         line = self.process.stdout.readline()
         if not line:
             self.stop()
-            raise RuntimeError(f"{' '.join(self.process.args[1:4])} ended with code {self.process.returncode}")
+            raise RuntimeError(f"{' '.join(self.process.args[:-1])} ended with code {self.process.returncode}")
         answer: dict[str, Any] = json.loads(line)
         return answer

@@ -24,8 +24,11 @@ from address_space.model import (
 
 VARIABLES = 20
 PROFILE = "bench/meter20"
+NUMBERED = 100
+FIRST_NUMBER = 1_000_001
+"""The peers have so many variables more, with numeric ids from this one on."""
 _METERS_A_CHANNEL = 200
-_QUANTITIES = (
+QUANTITIES = (
     *(f"{name}L{phase}" for name in ("Voltage", "Current", "ActivePower", "ApparentPower") for phase in (1, 2, 3)),
     *(f"{name}L{phase}" for name in ("ReactivePower", "PowerFactor") for phase in (1, 2, 3)),
     "ActiveEnergyImport",
@@ -114,7 +117,7 @@ modbus: {{fc: 4, order: ABCD, max_words: 80, max_gap: 20}}
 points:
 """
         points = []
-        for index, name in enumerate(_QUANTITIES):
+        for index, name in enumerate(QUANTITIES):
             unit = "kWh" if name.startswith("ActiveEnergy") else _UNITS[name[:4]]
             points.append(f"  {name}: {{at: {index * 2}, type: float32, unit: {unit}, poll_s: {self.poll_s}}}\n")
         return head + "".join(points)
@@ -127,13 +130,13 @@ def unit_id(number: int) -> str:
 
 def node_id(number: int) -> str:
     """String identifier of one variable out of the plant's 20 a unit."""
-    return f"{unit_id(number // VARIABLES)}.{_QUANTITIES[number % VARIABLES]}"
+    return f"{unit_id(number // VARIABLES)}.{QUANTITIES[number % VARIABLES]}"
 
 
 def plant_of(units: int) -> Plant:
     """The same plant without files."""
     by_path = {quantity.path: quantity for quantity in Quantity}
-    template = Template("bench", [PointSpec(by_path[name]) for name in _QUANTITIES])
+    template = Template("bench", [PointSpec(by_path[name]) for name in QUANTITIES])
     feeder = NodeUid("f00000")
     return Plant(
         [HierarchyNode(feeder, NodeKind.FEEDER, "Feeder")],

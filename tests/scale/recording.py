@@ -199,30 +199,38 @@ def _used_bytes(folder: Path) -> int:
 async def _stock(size: Size) -> Stock:
     """Writing goes through asyncua; its table is then filled directly, so that reading does not wait for that."""
     node = ua.NodeId(1, 2)  # its tables cannot be named for string ids
-    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    begin = datetime(2026, 1, 1, microsecond=1, tzinfo=UTC)  # sqlite3 misreads aware times of whole seconds
     with tempfile.TemporaryDirectory(prefix="joulehub-bench-") as folder:
         file = Path(folder) / "history.db"
         storage = HistorySQLite(str(file))
         await storage.init()
-        await storage.new_historized_node(node, None)
+        try:
+            written, read = await _stock_use(storage, node, begin, size)
+        finally:
+            await storage.stop()
+        return Stock(written, read, file.stat().st_size / YEAR[size])
+
+
+async def _stock_use(storage: HistorySQLite, node: ua.NodeId, begin: datetime, size: Size) -> tuple[Figure, Figure]:
+    """Values written a second, and microseconds a value read."""
+    await storage.new_historized_node(node, None)
+    began = time.perf_counter()
+    for number in range(STOCK_WRITES[size]):
+        await storage.save_node_value(node, fresh(float(number)))
+    written = STOCK_WRITES[size] / (time.perf_counter() - began)
+    table = storage._get_table_name(node)
+    await storage._db.execute(f'DELETE FROM "{table}"')  # noqa: S608
+    await storage._db.executemany(
+        f"INSERT INTO \"{table}\" VALUES (NULL, ?, ?, 0, ?, 'Double', ?)",  # noqa: S608
+        [_stock_row(begin + timedelta(seconds=SLOT_S * slot), slot) for slot in range(YEAR[size])],
+    )
+    await storage._db.commit()
+    figures = []
+    for _ in range(READS):
         began = time.perf_counter()
-        for number in range(STOCK_WRITES[size]):
-            await storage.save_node_value(node, fresh(float(number)))
-        written = STOCK_WRITES[size] / (time.perf_counter() - began)
-        table = storage._get_table_name(node)
-        await storage._db.execute(f'DELETE FROM "{table}"')
-        await storage._db.executemany(
-            f"INSERT INTO \"{table}\" VALUES (NULL, ?, ?, 0, ?, 'Double', ?)",
-            [_stock_row(begin + timedelta(seconds=SLOT_S * slot), slot) for slot in range(YEAR[size])],
-        )
-        await storage._db.commit()
-        figures = []
-        for _ in range(READS):
-            began = time.perf_counter()
-            await _stock_read(storage, node, begin, YEAR[size])
-            figures.append((time.perf_counter() - began) / YEAR[size] * 1e6)
-        await storage.stop()
-        return Stock(Figure.once(written), Figure.of(figures), file.stat().st_size / YEAR[size])
+        await _stock_read(storage, node, begin, YEAR[size])
+        figures.append((time.perf_counter() - began) / YEAR[size] * 1e6)
+    return Figure.once(written), Figure.of(figures)
 
 
 def _stock_row(at: datetime, value: float) -> tuple[datetime, datetime, str, bytes]:
@@ -234,7 +242,8 @@ async def _stock_read(storage: HistorySQLite, node: ua.NodeId, begin: datetime, 
     end = begin + timedelta(seconds=SLOT_S * count)
     read = 0
     while start is not None:
-        values, start = await storage.read_node_history(node, start, end, 0)
+        values, onward = await storage.read_node_history(node, start, end, 0)
         read += len(values)
+        start = onward.replace(tzinfo=UTC) if onward is not None else None
     if read < count:
         raise RuntimeError(f"{read:,} of {count:,} values were read back from asyncua's history")

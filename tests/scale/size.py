@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Size(Enum):
-    """FULL for figures to be quoted, QUICK for a look while working, TINY to see that the benchmarks themselves work."""
+    """FULL for figures to be quoted, QUICK for a look while working, TINY to see that the benchmarks work."""
 
     FULL = "full"
     QUICK = "quick"

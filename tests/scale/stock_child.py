@@ -14,7 +14,7 @@ from asyncua import Server, ua
 
 from tests.scale.commands import arguments, obey, say
 from tests.scale.measure import rss_bytes
-from tests.scale.plants import VARIABLES, node_id, unit_id
+from tests.scale.plants import FIRST_NUMBER, NUMBERED, VARIABLES, node_id, unit_id
 
 
 async def build(server: Server, objects: int, *, variables: int = VARIABLES) -> list[ua.NodeId]:
@@ -24,6 +24,10 @@ async def build(server: Server, objects: int, *, variables: int = VARIABLES) -> 
         ua.NodeId("folder", namespace), ua.QualifiedName("Folder", namespace)
     )
     ids = []
+    if variables:
+        for number in range(NUMBERED):
+            name = ua.QualifiedName(f"N{number}", namespace)
+            await server.nodes.objects.add_variable(ua.NodeId(FIRST_NUMBER + number, namespace), name, 0.5)
     for number in range(objects):
         name = unit_id(number)
         parent = await folder.add_object(ua.NodeId(name, namespace), ua.QualifiedName(name, namespace))
@@ -79,7 +83,12 @@ async def main() -> None:
     server = Server()
     await server.init()
     server.set_endpoint(f"opc.tcp://127.0.0.1:{given['port']}")
-    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    secure = ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt
+    server.set_security_policy([ua.SecurityPolicyType.NoSecurity, secure])
+    if "certificate" in given:
+        await server.set_application_uri(given["application_uri"])
+        await server.load_certificate(given["certificate"])
+        await server.load_private_key(given["key"])
     gc.collect()
     empty = rss_bytes(os.getpid())
     began = time.perf_counter()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -23,9 +23,11 @@ class Better(Enum):
 class Row:
     """One line of the table.
 
-    stock  the same measured with stock asyncua, None where there is nothing to compare with
-    goal   what the figure must stay below (LESS) or reach (MORE), None where no goal is set
-    note   what a reader must know to compare: another model size, what was measured beside
+    stock   the same measured with stock asyncua, None where there is nothing to compare with
+    goal    what the figure must stay below (LESS) or reach (MORE), None where no goal is set
+    note    what a reader must know to compare: another model size, what was measured beside
+    peers   the same measured with other servers
+    bounds  how many times the figure of a peer ours may be
     """
 
     benchmark: str
@@ -36,14 +38,26 @@ class Row:
     goal: float | None = None
     better: Better = Better.LESS
     note: str = ""
+    peers: Mapping[str, Figure] = field(default_factory=dict)
+    bounds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float | None:
         """How many times better than stock asyncua."""
-        if self.stock is None or not self.ours.value or not self.stock.value:
+        return self.against(self.stock)
+
+    def against(self, other: Figure | None) -> float | None:
+        """How many times better than the same figure of another server; None where there is none."""
+        if other is None or not self.ours.value or not other.value:
             return None
-        better = self.stock.value / self.ours.value
+        better = other.value / self.ours.value
         return better if self.better is Better.LESS else 1.0 / better
+
+    @property
+    def met_beside(self) -> dict[str, bool]:
+        """Whether each bound to a peer is kept, of the peers that were measured."""
+        ratios = {name: self.against(self.peers.get(name)) for name in self.bounds}
+        return {name: ratio * self.bounds[name] >= 1.0 for name, ratio in ratios.items() if ratio is not None}
 
     @property
     def met(self) -> bool | None:
@@ -65,13 +79,18 @@ class Row:
             "better": self.better.value,
             "met": self.met,
             "note": self.note,
+            "peers": {name: _data(figure) for name, figure in self.peers.items()},
+            "bounds": dict(self.bounds),
+            "met_beside": self.met_beside,
         }
 
 
-def table(rows: Sequence[Row]) -> Table:
-    """All rows for people."""
+def table(rows: Sequence[Row], absent: Mapping[str, str] | None = None) -> Table:
+    """All rows for people; `absent` are the peers that could not be measured, with the reason."""
     shown = Table(title="JouleHub, measured", title_justify="left", caption_justify="left", expand=False)
-    for name in ("what", "ours", "stock asyncua", "ratio", "goal"):
+    absent = absent or {}
+    peers = list(dict.fromkeys([*absent, *(name for row in rows for name in row.peers)]))
+    for name in ("what", "ours", "stock asyncua", *peers, "goal"):
         shown.add_column(name, justify="left" if name == "what" else "right", vertical="top")
     last = None
     for row in rows:
@@ -79,15 +98,19 @@ def table(rows: Sequence[Row]) -> Table:
             shown.add_section()
         last = row.benchmark
         what = f"{row.what}\n[dim]{row.note}[/dim]" if row.note else row.what
-        ratio = row.ratio
-        shown.add_row(
-            what,
-            _shown(row.ours, row.unit),
-            "" if row.stock is None else _shown(row.stock, row.unit),
-            "" if ratio is None else f"{_short(ratio)} ×",
-            _goal(row),
-        )
+        others = [row.stock, *(row.peers.get(name) for name in peers)]
+        cells = ["" if other is None else _beside(row, other) for other in others]
+        for column, name in enumerate(peers, 1):
+            if name in absent and (row.peers or row.bounds):
+                cells[column] = f"[dim]{absent[name]}[/dim]"
+        shown.add_row(what, _shown(row.ours, row.unit), *cells, _goal(row))
     return shown
+
+
+def _beside(row: Row, other: Figure) -> str:
+    ratio = row.against(other)
+    times = "" if ratio is None else f"\n[dim]{_short(ratio)} ×[/dim]"
+    return _shown(other, row.unit) + times
 
 
 def _shown(figure: Figure, unit: str) -> str:
@@ -96,11 +119,19 @@ def _shown(figure: Figure, unit: str) -> str:
 
 
 def _goal(row: Row) -> str:
-    if row.goal is None:
-        return ""
-    sign = "<" if row.better is Better.LESS else "≥"
-    colour = "green" if row.met else "red"
-    return f"[{colour}]{sign} {_short(row.goal)} {row.unit} {'✓' if row.met else '✗'}[/{colour}]"
+    parts = []
+    if row.goal is not None:
+        sign = "<" if row.better is Better.LESS else "≥"
+        parts.append(_marked(f"{sign} {_short(row.goal)} {row.unit}", met=bool(row.met)))
+    for name, met in row.met_beside.items():
+        times = row.bounds[name]
+        parts.append(_marked(f"≤ {'' if times == 1.0 else f'{times:g} × '}{name}", met=met))
+    return "\n".join(parts)
+
+
+def _marked(text: str, *, met: bool) -> str:
+    colour, sign = ("green", "✓") if met else ("red", "✗")
+    return f"[{colour}]{text} {sign}[/{colour}]"
 
 
 def _short(value: float) -> str:
