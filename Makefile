@@ -4,10 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 NODE   := tests/interop/node_modules/.ready
+PEERS  := tests/scale/peers/node_modules/.ready
 HEAVY  := tests/interop/heavy/node_modules/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench clean
+.PHONY: help demo run test check bench soak clean
 
 help:
 	@echo "make demo    run the hub with its demonstration plant"
@@ -15,6 +16,7 @@ help:
 	@echo "make test    run every test"
 	@echo "make check   lint, types, import contracts"
 	@echo "make bench   measure speed and memory and print one table"
+	@echo "make soak    an hour of faults, broken lines and restless clients: nothing missed, no growth"
 	@echo "make clean   remove what the other targets made"
 
 $(READY): pyproject.toml
@@ -42,6 +44,12 @@ $(HEAVY): tests/interop/heavy/package.json
 	  else rm -rf node_modules; echo "Node-RED and FUXA could not be installed: their tests will be skipped (Debian: apt-get install g++ make python3 libnode-dev)"; fi; \
 	else echo "npm not found: the tests with Node-RED and FUXA will be skipped (Debian: apt-get install nodejs npm)"; fi
 
+# node-opcua's own server, to be measured beside; without Node.js its column says so.
+$(PEERS): tests/scale/peers/package.json
+	@if command -v npm >/dev/null 2>&1; then \
+	  cd tests/scale/peers && npm install --no-package-lock --no-audit --no-fund --omit=optional --loglevel=error && touch node_modules/.ready; \
+	else echo "npm not found: node-opcua will not be measured (Debian: apt-get install nodejs npm)"; fi
+
 demo: $(READY)
 	$(BIN)/joulehub demo $(ARGS)
 
@@ -58,8 +66,11 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) $(NODE)
+bench: $(READY) $(PEERS)
 	$(BIN)/python -m tests.scale $(ARGS)
 
+soak: $(READY)
+	$(BIN)/python -m tests.scale.soak $(ARGS)
+
 clean:
-	rm -rf $(VENV) tests/interop/node_modules tests/interop/heavy/node_modules build dist var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/interop/node_modules tests/scale/peers/node_modules tests/interop/heavy/node_modules build dist var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

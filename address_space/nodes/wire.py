@@ -42,7 +42,10 @@ _BODY: dict[int, np.dtype[Any]] = {
     DataType.DOUBLE: np.dtype("<f8"),
     DataType.DATETIME: np.dtype("<i8"),
 }
-_TEXTS = (DataType.STRING, DataType.LOCALIZED_TEXT)
+# as plain numbers: reaching a member through its enumeration costs as much as an array operation
+_BOOLEAN, _DOUBLE, _DATETIME = int(DataType.BOOLEAN), int(DataType.DOUBLE), int(DataType.DATETIME)
+_STRING, _LOCALIZED = int(DataType.STRING), int(DataType.LOCALIZED_TEXT)
+_TEXTS = (_STRING, _LOCALIZED)
 _HAS_VALUE, _HAS_STATUS, _HAS_SOURCE, _HAS_SERVER = 1, 2, 4, 8
 _ENGLISH = b"\x03\x02\x00\x00\x00en"
 """Mask of a LocalizedText with locale and text, and the locale of all live texts."""
@@ -99,7 +102,7 @@ class Encoded:
 
 
 _STAMPS = {one: (one.source, one.server) for one in Timestamps}
-_MASKS = {one: 3 + 4 * one.source + 8 * one.server for one in Timestamps}
+_MASKS = {one: _HAS_VALUE | _HAS_STATUS | _HAS_SOURCE * one.source | _HAS_SERVER * one.server for one in Timestamps}
 _FORMATS = {
     DataType.BOOLEAN: "?",
     DataType.UINT16: "H",
@@ -122,11 +125,15 @@ def encode(columns: Columns, timestamps: Timestamps, prefix: NDArray[np.uint32] 
     count = len(columns)
     if not count:
         return Encoded(b"", np.empty(0, np.int64))
-    kinds = _kinds(columns)
+    kinds = columns.types
+    if not _all_there(columns) or kinds[0] in _TEXTS:
+        kinds = _kinds(columns)
     first = int(kinds[0])
     if first not in _TEXTS and bool((kinds == first).all()):
         rows = _rows(columns, slice(None), first, timestamps, prefix)
         return Encoded(rows.tobytes(), np.arange(1, count + 1, dtype=np.int64) * rows.dtype.itemsize)
+    if kinds is columns.types:
+        kinds = _kinds(columns)
     return _encode_mixed(columns, kinds, timestamps, prefix)
 
 
@@ -141,14 +148,14 @@ def encode_one(
     if status & SEVERITY_BAD or (text is None if is_text else value != value):
         return _ONE_NULL[timestamps].pack(mask, NULL, status, *times)
     if is_text:
-        body = string(text or "") if kind == DataType.STRING else localized_text(text or "")
+        body = string(text or "") if kind == _STRING else localized_text(text or "")
         return bytes((mask, kind)) + body + _ONE_TAIL[timestamps].pack(status, *times)
     number: float | int = value
-    if kind == DataType.DATETIME:
+    if kind == _DATETIME:
         number = round(value * _US) * _US_TICKS + EPOCH_1601_TICKS
-    elif kind == DataType.BOOLEAN:
+    elif kind == _BOOLEAN:
         number = value != 0
-    elif kind != DataType.DOUBLE:
+    elif kind != _DOUBLE:
         number = int(value)
     return _ONE[timestamps, kind].pack(mask, kind, number, status, *times)
 
@@ -174,10 +181,15 @@ def string(text: str) -> bytes:
     return len(raw).to_bytes(4, "little") + raw
 
 
+def _all_there(columns: Columns) -> bool:
+    """Whether no value that is a number is missing."""
+    return not (np.bitwise_or.reduce(columns.status) & SEVERITY_BAD or np.isnan(columns.values).any())
+
+
 def _kinds(columns: Columns) -> TypeCodes:
     """Layout of each value: its built-in type, or NULL where there is no value to send."""
     absent = (columns.status & SEVERITY_BAD) != 0
-    is_text = (columns.types == DataType.STRING) | (columns.types == DataType.LOCALIZED_TEXT)
+    is_text = (columns.types == _STRING) | (columns.types == _LOCALIZED)
     absent |= np.isnan(columns.values) & ~is_text
     for position in np.flatnonzero(is_text & ~absent).tolist():
         absent[position] = position not in columns.texts
@@ -201,10 +213,16 @@ def _layout(body: np.dtype[Any] | None, timestamps: Timestamps, *, prefixed: boo
     return np.dtype(fields)
 
 
+_LAYOUTS = {
+    (int(kind), one, prefixed): _layout(body if kind != NULL else None, one, prefixed=prefixed, split=False)
+    for kind, body in _BODY.items()
+    for one in Timestamps
+    for prefixed in (False, True)
+}
+
+
 def _mask(timestamps: Timestamps) -> int:
-    return (
-        _HAS_VALUE | _HAS_STATUS | (_HAS_SOURCE if timestamps.source else 0) | (_HAS_SERVER if timestamps.server else 0)
-    )
+    return _MASKS[timestamps]
 
 
 def _rows(
@@ -215,17 +233,15 @@ def _rows(
     prefix: NDArray[np.uint32] | None,
 ) -> NDArray[np.void]:
     """Rows of the values at `pick`, all of one kind that has a fixed width."""
-    body = _BODY[kind] if kind != NULL else None
-    layout = _layout(body, timestamps, prefixed=prefix is not None, split=False)
     status = columns.status[pick]
-    rows = np.empty(len(status), layout)
+    rows = np.empty(len(status), _LAYOUTS[kind, timestamps, prefix is not None])
     if prefix is not None:
         rows["prefix"] = prefix[pick]
     rows["mask"] = _mask(timestamps)
     rows["type"] = kind
-    if kind == DataType.DATETIME:
+    if kind == _DATETIME:
         rows["body"] = date_ticks(columns.values[pick])
-    elif kind == DataType.BOOLEAN:
+    elif kind == _BOOLEAN:
         rows["body"] = columns.values[pick] != 0
     elif kind != NULL:
         rows["body"] = columns.values[pick]
@@ -235,9 +251,10 @@ def _rows(
 
 def _tails(rows: NDArray[np.void], columns: Columns, pick: slice | NDArray[np.int64], timestamps: Timestamps) -> None:
     rows["status"] = columns.status[pick]
-    if timestamps.source:
+    source, server = _STAMPS[timestamps]
+    if source:
         rows["source"] = ticks(columns.source_ns[pick])
-    if timestamps.server:
+    if server:
         rows["server"] = ticks(columns.server_ns[pick])
 
 
@@ -272,7 +289,7 @@ def _encode_mixed(
 
 def _text(text: str, kind: int, timestamps: Timestamps, prefix: NDArray[np.uint32] | None, position: int) -> bytes:
     head = b"" if prefix is None else int(prefix[position]).to_bytes(4, "little")
-    body = string(text) if kind == DataType.STRING else localized_text(text)
+    body = string(text) if kind == _STRING else localized_text(text)
     return head + bytes((_mask(timestamps), kind)) + body
 
 

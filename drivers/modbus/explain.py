@@ -50,14 +50,14 @@ class Explanation:
         return not self.problems
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
+        """The same as plain data; `valid`, `errors` and `protocol` are called alike for every protocol of the hub."""
         return {
-            "kind": self.kind,
+            "protocol": f"modbus-{self.kind}" if self.kind else "",
             "direction": self.direction,
-            "sound": self.sound,
+            "valid": self.sound,
+            "errors": list(self.problems),
             "fields": [{"bytes": each.bytes, "name": each.name, "meaning": each.meaning} for each in self.fields],
             "words": list(self.words),
-            "problems": list(self.problems),
         }
 
     def lines(self) -> list[str]:

@@ -15,17 +15,21 @@ from typing import TYPE_CHECKING, Any
 from asyncua import ua
 from asyncua.common.connection import MessageChunk, SecureConnection, TransportLimits
 from asyncua.crypto.security_policies import SecurityPolicyNone
+from asyncua.crypto.uacrypto import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from address_space.model.clock import NS, Clock
 from server.opcua.request import fault, undecodable
-from server.opcua.sealing import opened, opens, sealed, seals
+from server.opcua.sealing import Keys, keys_of, opened, opened_whole, sealed
 
 if TYPE_CHECKING:
     from server.opcua.options import Limits
 
 _I32 = Struct("<i")
 _U32 = Struct("<I")
+_HEAD = Struct("<3scIII")
+_TYPE = Struct("<BBH")
+_FOUR_BYTE = 1
 _GRACE = 1.25
 """Share of its lifetime for which a token still counts (Part 4 5.5.2.1)."""
 _LONGEST_CERTIFICATE = 16_384
@@ -71,6 +75,7 @@ class HubChannel(SecureConnection):  # type: ignore[misc]
         self._next_issued = False
         self.offered = False
         self._numbers = self._count()
+        self._ready: Keys | None = None
 
     @property
     def secured(self) -> bool:
@@ -99,19 +104,59 @@ class HubChannel(SecureConnection):  # type: ignore[misc]
             self._check_open(header, body)
         else:
             self._check_token(header, body)
-        if header.MessageType != ua.MessageType.SecureOpen and opens(self.security_policy):
-            return self._receive(opened(self.security_policy, header, body))
+        keys = self._keys() if header.MessageType != ua.MessageType.SecureOpen else None
+        if keys is not None:
+            return self._receive(opened(keys, header, body))
         return self._receive(MessageChunk.from_header_and_body(self.security_policy, header, body))
+
+    def next_whole(self, chunk: bytes, kinds: frozenset[int]) -> tuple[int, bytes] | None:
+        """Request id and body of a secured chunk that is a whole message, the next, and of these kinds: it is received.
+
+        None leaves the chunk to `receive_from_header_and_body`, which also says what is wrong with it.
+        """
+        keys, held, last = self._keys(), self.security_token, self._peer_sequence_number
+        kind, final, size, channel, token = _HEAD.unpack_from(chunk)
+        if (
+            kind != b"MSG"
+            or final != b"F"
+            or size != len(chunk)
+            or token != held.TokenId
+            or channel != held.ChannelId
+            or last is None
+            or self._incoming_parts
+            or keys is None
+            or not self.is_open()
+        ):
+            return None
+        try:
+            number, request_id, body = opened_whole(keys, chunk)
+        except (InvalidSignature, ua.UaStatusCodeError):
+            return None
+        if number != last + 1 or len(body) < _TYPE.size:
+            return None
+        form, space, asked = _TYPE.unpack_from(body)
+        if form != _FOUR_BYTE or space or asked not in kinds:
+            return None
+        self._peer_sequence_number = number
+        return request_id, body
 
     def message_to_binary(
         self, message: bytes, message_type: ua.MessageType = ua.MessageType.SecureMessage, request_id: int = 0
     ) -> bytes:
         """A message in chunks, signed and encrypted as agreed."""
-        if message_type != ua.MessageType.SecureMessage or not (message and seals(self.security_policy)):
+        keys = self._keys() if message and message_type == ua.MessageType.SecureMessage else None
+        if keys is None:
             written: bytes = super().message_to_binary(message, message_type, request_id)
             return written
         limit = self._limits.max_send_buffer
-        return sealed(self.security_policy, message, limit, self.security_token, self._numbers, request_id)
+        return sealed(keys, message, limit, self.security_token, self._numbers, request_id)
+
+    def _keys(self) -> Keys | None:
+        """The keys of the token in use; new ones after it was renewed."""
+        crypto, held = self.security_policy.symmetric_cryptography, self._ready
+        if held is None or held.signer is not crypto.Signer or held.verifier is not crypto.Verifier:
+            held = self._ready = keys_of(self.security_policy)
+        return held
 
     def _count(self) -> Iterator[int]:
         """Sequence numbers of what is sent, also by asyncua's way."""

@@ -139,6 +139,22 @@ class HubInternalServer(InternalServer):  # type: ignore[misc]
 
     # discovery
 
+    async def get_endpoints(self, params: Any = None, sockname: tuple[str, int] | None = None) -> list[Any]:
+        """Endpoints at the address the client asked for, and every address at which the server can be found."""
+        endpoints: list[Any] = await super().get_endpoints(params, sockname)
+        if self.advertised_urls:
+            for endpoint in endpoints:
+                endpoint.Server.DiscoveryUrls = list(self.advertised_urls)
+        return endpoints
+
+    def find_servers(self, params: Any, sockname: tuple[str, int] | None = None) -> list[Any]:
+        """This server, with every address at which it can be found."""
+        servers: list[Any] = super().find_servers(params, sockname)
+        if self.advertised_urls:
+            for server in servers:
+                server.DiscoveryUrls = list(self.advertised_urls)
+        return servers
+
     def _mangle_endpoint_url(
         self, ep_url: str, params_ep_url: str | None = None, sockname: tuple[str, int] | None = None
     ) -> str:

@@ -8,6 +8,7 @@ TimestampsToReturn, IndexRange and sampling intervals, and fails with an interna
 from __future__ import annotations
 
 import dataclasses
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
     from address_space.nodes import VirtualAddressSpace
 
+_logger = logging.getLogger(__name__)
 _MS = 1_000_000
 _PLANT = 2
+_FIRST_ITEM = 112
 _OWN_SAMPLING_NS = 1_000 * _MS
 """How often virtual nodes of the hub itself are looked at; nobody tells of their changes."""
 
@@ -63,7 +66,14 @@ class NodeItems(MonitoredItemService):  # type: ignore[misc]
     aspace: VirtualAddressSpace
 
     def __init__(self, isub: Any, aspace: VirtualAddressSpace) -> None:
-        super().__init__(isub, aspace)
+        # Not asyncua's own __init__: it names a logger after each subscription, and loggers live for ever.
+        self.logger = _logger
+        self.isub = isub
+        self.aspace = aspace
+        self._monitored_items: dict[int, Any] = {}
+        self._monitored_events: dict[ua.NodeId, list[int]] = {}
+        self._monitored_datachange: dict[int, int] = {}
+        self._monitored_item_counter = _FIRST_ITEM - 1
         self._specs: dict[int, NodeSpec] = {}
         self._data: dict[int, _Change] = {}
         self._sampled: dict[int, None] = {}

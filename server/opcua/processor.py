@@ -108,7 +108,10 @@ class HubProcessor(UaProcessor):  # type: ignore[misc]
     @property
     def activated(self) -> bool:
         """Whether a session was activated on this connection."""
-        return any(session.state is SessionState.Activated for session in self._own.values())
+        for session in self._own.values():  # noqa: SIM110  # asked for every chunk: a generator is slower
+            if session.state is SessionState.Activated:
+                return True
+        return False
 
     @property
     def policy(self) -> Any:
@@ -187,9 +190,15 @@ class HubProcessor(UaProcessor):  # type: ignore[misc]
         )
 
     def at_once(self, chunk: bytes) -> bool:
-        """Serve a whole plain request whose service never waits; False leaves the chunk to `process`."""
+        """Serve a whole request whose service never waits; False leaves the chunk to `process`."""
         if len(chunk) < _PLAIN.size:
             return False
+        if self._connection.secured:
+            received = self._connection.next_whole(chunk, self._services.at_once) if self.activated else None
+            if received is not None:
+                request, service, answer = self._start(*received)
+                self._finish(request, service, answer)
+            return received is not None
         kind, final, _, channel, token, sequence, request_id, form, space, number = _PLAIN.unpack_from(chunk)
         services = self._services
         if number not in services.at_once or form != _FOUR_BYTE or space or kind != b"MSG" or final != b"F":
@@ -213,7 +222,7 @@ class HubProcessor(UaProcessor):  # type: ignore[misc]
 
     def _start(self, request_id: int, body: bytes) -> tuple[Request, Service | None, Any]:
         """Read a request and call its service; where that fails the client is told, and there is no answer."""
-        request = Request(0, b"", 0, 0, 0, request_id, body, 0)
+        request = None
         try:
             request = parse(body, request_id)
             service = self._service(request.kind)
@@ -224,6 +233,7 @@ class HubProcessor(UaProcessor):  # type: ignore[misc]
                 inspect(service.parameters, body, request.offset, elements=elements, most=service.most)
             return request, service, service.handler(self, request)
         except Exception as problem:  # noqa: BLE001  # answered, and logged by the faults
+            request = request or Request(0, b"", 0, 0, 0, request_id, body, 0)
             self._fail(request, problem)
             return request, None, None
 

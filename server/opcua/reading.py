@@ -10,10 +10,10 @@ from asyncua import ua
 from asyncua.ua.ua_binary import struct_to_binary
 
 from address_space.model.clock import Clock, to_datetime
-from address_space.nodes.fast import FEW, PLANT_NAMESPACE, ReadLists, columns_of, few_values
+from address_space.nodes.fast import FEW, PLANT_NAMESPACE, ReadLists, few_values, present_values
 from address_space.nodes.nodeids import SYSTEM
 from address_space.nodes.static import StaticAttributes
-from address_space.nodes.wire import Timestamps, encode
+from address_space.nodes.wire import Timestamps
 from server.opcua.access import Right, SessionPolicy
 from server.opcua.ranges import sliced
 from server.opcua.request import Request, fault
@@ -92,7 +92,7 @@ class ReadService:
         visible = self._policy.visible(user, asked.points.handles) if len(asked.points) else None
         all_points = not asked.others and (visible is None or bool(visible.all()))
         if len(asked.points) > FEW:
-            written = encode(columns_of(self._live, asked.points), timestamps)
+            written = present_values(self._live, asked, timestamps)
             if all_points:
                 return b"".join((_COUNT.pack(count), written.buffer, _EMPTY_ARRAY))
             each = written.pieces()

@@ -17,6 +17,8 @@ _U16 = Struct("<H")
 _I32 = Struct("<i")
 _MIDDLE = Struct("<qII")
 _U32 = Struct("<I")
+_USUAL = Struct("<qIIiIHB")
+"""What follows the token where there is neither an audit entry nor an additional header; nothing is shorter."""
 _RESPONSE = Struct("<BBHqIIBiHB")
 _FOUR_BYTE = 1
 _NUMERIC = 2
@@ -74,6 +76,9 @@ def parse(body: bytes, request_id: int) -> Request:
         start = offset
         offset = skip_node_id(body, offset)
         token = body[start:offset]
+        _, handle, diagnostics, audit, timeout_ms, additional, encoding = _USUAL.unpack_from(body, offset)
+        if audit <= 0 <= audit + 1 and not additional and not encoding:
+            return Request(kind, token, handle, diagnostics, timeout_ms, request_id, body, offset + _USUAL.size)
         _, handle, diagnostics = _MIDDLE.unpack_from(body, offset)
         offset += _MIDDLE.size
         offset += _I32.size + _length(body, offset)

@@ -42,6 +42,8 @@ SEAMS = (
     Seam(InternalServer.load_standard_address_space, ("self", "shelf_file")),
     Seam(InternalServer._address_space_fixes, ("self",)),  # noqa: SLF001
     Seam(InternalServer._mangle_endpoint_url, ("self", "ep_url", "params_ep_url", "sockname")),  # noqa: SLF001
+    Seam(InternalServer.get_endpoints, ("self", "params", "sockname")),
+    Seam(InternalServer.find_servers, ("self", "params", "sockname")),
     Seam(InternalServer.create_session, ("self", "name", "user", "external")),
     Seam(InternalServer.register_external_session, ("self", "session")),
     Seam(InternalSession.activate_session, ("self", "params", "peer_certificate")),

@@ -114,6 +114,8 @@ class HubProtocol(OPCUAProtocol):  # type: ignore[misc]
             return
         if self.processor.activated:
             self._bytes = self._chunks = 0
+            if self._idle and not self._received and self._served_whole(data):
+                return
         else:
             self._bytes += len(data)
             if self._bytes > self._services.limits.unauthenticated_bytes:
@@ -174,6 +176,13 @@ class HubProtocol(OPCUAProtocol):  # type: ignore[misc]
             del held[:start]
             self._chunk_since_ns = self._services.clock.monotonic_ns()
         self._read_on(self.messages.qsize() < _PENDING)
+
+    def _served_whole(self, data: bytes) -> bool:
+        """Serve what came where it is one chunk and nothing else, as a client that polls sends it."""
+        if len(data) < _HEADER.size:
+            return False
+        kind, _, size = _HEADER.unpack_from(data)
+        return kind == b"MSG" and size == len(data) <= self.limits.max_recv_buffer and self._serve(data)
 
     def _serve(self, chunk: bytes) -> bool:
         """Serve a chunk now, where nothing waits before it and its answer can go out."""

@@ -76,7 +76,7 @@ async def _browse(client: BenchClient, nodes: list[ua.NodeId]) -> int:
     """All references of the nodes; how many there are."""
     request = ua.BrowseRequest()
     request.Parameters.RequestedMaxReferencesPerNode = PAGE
-    request.Parameters.NodesToBrowse = [_description(node) for node in nodes]
+    request.Parameters.NodesToBrowse = [description(node) for node in nodes]
     results = (await client.call(request, ua.BrowseResponse)).Results
     found = 0
     while results:
@@ -95,11 +95,12 @@ async def _browse(client: BenchClient, nodes: list[ua.NodeId]) -> int:
     return found
 
 
-def _description(node: ua.NodeId) -> ua.BrowseDescription:
-    description = ua.BrowseDescription()
-    description.NodeId = node
-    description.BrowseDirection = ua.BrowseDirection.Forward
-    description.ReferenceTypeId = ua.NodeId(ua.ObjectIds.HierarchicalReferences)
-    description.IncludeSubtypes = True
-    description.ResultMask = ua.BrowseResultMask.All
-    return description
+def description(node: ua.NodeId) -> ua.BrowseDescription:
+    """All hierarchical references of a node forward, with all their fields."""
+    wanted = ua.BrowseDescription()
+    wanted.NodeId = node
+    wanted.BrowseDirection = ua.BrowseDirection.Forward
+    wanted.ReferenceTypeId = ua.NodeId(ua.ObjectIds.HierarchicalReferences)
+    wanted.IncludeSubtypes = True
+    wanted.ResultMask = ua.BrowseResultMask.All
+    return wanted

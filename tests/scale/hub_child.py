@@ -75,11 +75,32 @@ class Updates:
             await asyncio.sleep(due - time.perf_counter())
 
 
+class Profiled:
+    """Own time by function, while it is switched on."""
+
+    def __init__(self) -> None:
+        self._profile: Any = None
+
+    def switch(self, on: bool) -> dict[str, Any]:
+        """Begin anew, or end with [file, function, own seconds] of each function."""
+        import cProfile  # not at the top: what the start imports is timed
+        import pstats
+
+        if on:
+            self._profile = cProfile.Profile(builtins=True)
+            self._profile.enable()
+            return {}
+        self._profile.disable()
+        stats: dict[tuple[str, int, str], Any] = pstats.Stats(self._profile).stats  # type: ignore[attr-defined]
+        return {"own": [[file, name, own] for (file, _, name), (_, _, own, _, _) in stats.items()]}
+
+
 async def serve(hub: app.Hub, phases: Phases) -> None:
     """Run the hub and obey until the parent ends."""
     stop = asyncio.Event()
     ready = asyncio.Event()
     updates = Updates(hub)
+    profiled = Profiled()
 
     def counters() -> dict[str, Any]:
         recorder = hub.recorder
@@ -100,7 +121,7 @@ async def serve(hub: app.Hub, phases: Phases) -> None:
         await running
     phases.spent["opc ua start"] = time.perf_counter() - began
     say({"phases": phases.spent, "url": hub.opcua.endpoint_urls[0], "handles": hub.plant.size})
-    await obey({"fill": updates.fill, "pace": updates.pace, "counters": counters})
+    await obey({"fill": updates.fill, "pace": updates.pace, "counters": counters, "profile": profiled.switch})
     updates.pace(0, 0)
     stop.set()
     await running

@@ -22,7 +22,7 @@ from tests.scale.table import Row
 NAME = "notify"
 STOCK_ITEMS = {Size.FULL: 1_000, Size.QUICK: 500, Size.TINY: 100}
 ROUNDS = {Size.FULL: 3, Size.QUICK: 2, Size.TINY: 1}
-ROUND_S = {Size.FULL: 4.0, Size.QUICK: 1.5, Size.TINY: 1.0}
+ROUND_S = {Size.FULL: 2.5, Size.QUICK: 1.5, Size.TINY: 1.0}
 PERIOD_S = 0.25
 STOCK_PERIOD_S = 1.0
 ITEMS_A_CALL = 1_000

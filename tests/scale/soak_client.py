@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 PLANT = 2
 """Index of the namespace of the plant."""
-TIMEOUT_S = 30.0
+TIMEOUT_S = 15.0
 CHANNEL_MS = 120_000
 SESSION_MS = 60_000
 PAUSE_S = 1.0
@@ -103,7 +103,7 @@ def node(point: str) -> ua.NodeId:
 
 async def ask(client: Client, request: Any, response: type[Any]) -> Any:
     """A service that the library does not offer; raises ua.UaStatusCodeError."""
-    answer = struct_from_binary(response, await client.uaclient._send_request(request))  # noqa: SLF001
+    answer = struct_from_binary(response, await client.uaclient._send_request(request))
     answer.ResponseHeader.ServiceResult.check()
     return answer
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 import threading
-import tracemalloc
-from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +24,7 @@ PAGE_CACHE_MB = 4
 
 def census(hub: Hub) -> dict[str, Any]:
     """What is there at the moment."""
-    inside = hub.opcua._iserver  # noqa: SLF001
+    inside = hub.opcua._iserver
     recorder = hub.recorder
     return {
         "tasks": len(asyncio.all_tasks()),
@@ -41,20 +38,6 @@ def census(hub: Hub) -> dict[str, Any]:
     }
 
 
-def objects() -> dict[str, Any]:
-    """The most frequent types of what the collector knows."""
-    gc.collect()
-    return dict(Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects()).most_common(60))
-
-
-def traced() -> dict[str, Any]:
-    """Where memory was taken, if tracing is on."""
-    if not tracemalloc.is_tracing():
-        return {}
-    top = tracemalloc.take_snapshot().statistics("lineno")[:80]
-    return {str(one.traceback): [one.size, one.count] for one in top}
-
-
 async def serve(hub: Hub) -> None:
     """Run the hub and obey until the parent ends."""
     stop, ready = asyncio.Event(), asyncio.Event()
@@ -65,7 +48,7 @@ async def serve(hub: Hub) -> None:
         waiting.cancel()
         if not running.done():
             say({"url": hub.opcua.endpoint_urls[0]})
-            await obey({"census": lambda: census(hub), "objects": objects, "traced": traced})
+            await obey({"census": lambda: census(hub)})
         stop.set()
 
 
@@ -74,8 +57,6 @@ def main() -> None:
     given = arguments()
     log = os.open(given["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, sys.stderr.fileno())
-    if given.get("trace"):
-        tracemalloc.start(1)
     app.StoreOptions = partial(StoreOptions, cache_mb=PAGE_CACHE_MB)
     settings = load_settings(Path(given["config"]))
     set_up_logging(settings.log.level, settings.log.format)

@@ -40,7 +40,7 @@ class Mischief:
 
     def __init__(self, fleet: Fleet, seed: int, fault_every_s: float, plug_every_s: float) -> None:
         self._fleet = fleet
-        self._random = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed)
         self._fault_every_s = fault_every_s
         self._plug_every_s = plug_every_s
         self.faults: dict[str, int] = {}

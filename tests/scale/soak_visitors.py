@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from tests.scale.soak_client import Identity, Tally, break_off, client_of, node
 
 SHORT_SESSION_MS = 10_000
 SAME_LIST = 500
+ANSWER_S = 1.0
 LEFT = 0.1
 """Share of continuation points that are left behind."""
 
@@ -108,7 +109,7 @@ class Crowd:
         self._points = points
         self._identity = identity
         self._tally = tally
-        self._random = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed)
 
     async def run(self) -> None:
         """One visit and a pause."""
@@ -163,18 +164,27 @@ class Crowd:
             await break_off(client)
 
     async def _half_hello(self) -> None:
-        _, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        writer.write(b"HELF" + struct.pack("<I", 80) + bytes(self._random.randint(0, 60)))
-        await writer.drain()
-        await asyncio.sleep(self._random.uniform(0.0, 1.0))
-        writer.transport.abort()
+        async with self._socket() as (_, writer):
+            writer.write(b"HELF" + struct.pack("<I", 80) + bytes(self._random.randint(0, 60)))
+            await writer.drain()
+            await asyncio.sleep(self._random.uniform(0.0, 1.0))
 
     async def _noise(self) -> None:
+        async with self._socket() as (reader, writer):
+            writer.write(self._random.randbytes(self._random.randint(1, 500)))
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                await asyncio.wait_for(reader.read(), ANSWER_S)
+
+    @contextlib.asynccontextmanager
+    async def _socket(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """A bare connection that is reset in the end."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        writer.write(self._random.randbytes(self._random.randint(1, 500)))
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            await asyncio.wait_for(reader.read(), 1.0)
-        writer.transport.abort()
+        try:
+            yield reader, writer
+        finally:
+            writer.transport.abort()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 def _brief() -> Any:

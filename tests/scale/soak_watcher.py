@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,9 +36,11 @@ class Watcher:
         identity: Identity | None = None,
     ) -> None:
         self.name = name
-        self.ledgers = {point: Ledger(point, findings) for point in points}
+        self.ledgers = {point: Ledger(point, findings, name) for point in points}
         self.reconnects = 0
         self.republished = 0
+        self.heard_ms = 0.0
+        """When everything that there was to tell had last been told."""
         self._url = url
         self._by_handle = list(self.ledgers.values())
         self._findings = findings
@@ -117,6 +120,8 @@ class Watcher:
             response.ResponseHeader.ServiceResult.check()
             if response.Parameters.SubscriptionId == self._subscription:
                 self._take(response.Parameters.NotificationMessage)
+                if not self._held and not response.Parameters.MoreNotifications:
+                    self.heard_ms = time.time() * 1000
 
     def _take(self, message: Any) -> None:
         """In the order of their numbers; a keep-alive carries the number that comes next."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from typing import NoReturn
+
 import pytest
 
 from tests.scale import bulk_read, recording, updates
+from tests.scale.contenders import NODE, OURS, STOCK, Contender, Lineup, Model, Running, hub, running, stock
 from tests.scale.measure import Figure
 from tests.scale.size import Size
 from tests.scale.table import Better, Row, table
@@ -21,8 +25,11 @@ def by_name(rows: list[Row], part: str) -> Row:
 
 
 def test_a_bulk_read_is_at_least_five_times_cheaper_than_with_stock_asyncua() -> None:
-    rows = bulk_read.run(Size.TINY, quiet)
-    assert (by_name(rows, "1,000 nodes a request, both").ratio or 0.0) > 5.0
+    lineup = Lineup([Contender(OURS, hub), Contender(STOCK, stock), Contender(NODE, None, "not installed")])
+    rows = bulk_read.run(Size.TINY, quiet, lineup)
+    assert (by_name(rows, "Read, 1,000 nodes a request").ratio or 0.0) > 5.0
+    assert lineup.problems == []
+    assert lineup.absent == {NODE: "not installed"}
 
 
 def test_grouped_updates_are_at_least_five_times_cheaper_than_with_stock_asyncua() -> None:
@@ -41,6 +48,29 @@ def test_a_ratio_says_how_many_times_better_whichever_way_is_good() -> None:
     more = Row("b", "rate", "/s", Figure.once(10.0), Figure.once(2.0), 20.0, Better.MORE)
     assert (less.ratio, less.met) == (5.0, True)
     assert (more.ratio, more.met) == (5.0, False)
+
+
+def test_a_bound_to_a_peer_is_kept_or_not_and_nothing_is_said_of_one_that_was_not_measured() -> None:
+    peers = {"a": Figure.once(4.0), "b": Figure.once(3.0)}
+    row = Row("b", "cost", "µs", Figure.once(5.0), peers=peers, bounds={"a": 1.0, "b": 2.0, "c": 1.0})
+    assert row.met_beside == {"a": False, "b": True}
+    assert row.as_data()["met_beside"] == row.met_beside
+
+
+def test_a_server_that_fails_does_not_take_the_others_with_it() -> None:
+    def broken(model: Model) -> NoReturn:
+        raise RuntimeError(f"no place for {model.units} units")
+
+    lineup = Lineup([Contender(OURS, lambda _: nullcontext(Running("", 0))), Contender("frail", broken)])
+    assert lineup.measure(lambda _: Model(7), lambda name, _: name) == {OURS: OURS}
+    assert lineup.problems == ["frail: RuntimeError: no place for 7 units"]
+
+
+def test_a_running_server_is_named_with_its_url_and_process() -> None:
+    assert running("open62541=opc.tcp://127.0.0.1:4841,77").name == "open62541"
+    for wrong in ("opc.tcp://127.0.0.1:4841,77", "a=opc.tcp://127.0.0.1:4841", "a=http://127.0.0.1,7", ""):
+        with pytest.raises(ValueError, match="NAME=opc"):
+            running(wrong)
 
 
 def test_a_figure_is_the_median_with_its_extremes() -> None:

@@ -18,8 +18,8 @@ from address_space.model.live import LiveTable
 from address_space.model.plant import Plant
 from address_space.model.point import PointSpec, Template
 from address_space.model.quantity import Quantity
-from address_space.nodes.fast import ReadLists, encode_values
-from address_space.nodes.wire import Timestamps
+from address_space.nodes.fast import ReadLists, columns_of, present_values
+from address_space.nodes.wire import Timestamps, encode
 
 _NOW = 1_800_000_000_000_000_000
 _TEMPLATE = Template("t", [PointSpec(Quantity.ACTIVE_POWER), PointSpec(Quantity.ACTIVE_ENERGY_IMPORT)])
@@ -113,7 +113,32 @@ def test_values_come_from_the_live_table_as_it_is_now(plant: Plant) -> None:
     understood = _lists(plant).understand(_written([_value("m1.ActivePower"), _value("m1.Communication.LastError")]))
     handles = understood.points.handles
     live.apply(handles, np.array([4.25, np.nan]), np.zeros(2, np.uint32), _NOW, _NOW, {int(handles[1]): "silent"})
-    pieces = encode_values(live, understood.points, Timestamps.BOTH).pieces()
+    pieces = present_values(live, understood, Timestamps.BOTH).pieces()
     number, text = (struct_from_binary(ua.DataValue, Buffer(piece)) for piece in pieces)
     assert number.Value.Value == 4.25
     assert text.Value.Value.Text == "silent"
+
+
+def test_a_list_that_is_read_again_tells_every_change_of_value_status_and_time(plant: Plant) -> None:
+    live = LiveTable(plant, _NOW)
+    understood = _lists(plant).understand(_written([_value("m1.ActivePower")]))
+    handles = understood.points.handles
+    good, bad = np.zeros(1, np.uint32), np.full(1, 0x80050000, np.uint32)
+    told = [present_values(live, understood, Timestamps.BOTH).buffer]
+    for value, status, at_ns in ((1.0, good, 1), (2.0, good, 1), (2.0, good, 1_000), (np.nan, bad, 1_000)):
+        live.apply(handles, np.array([value]), status, _NOW + at_ns, _NOW + at_ns)
+        told.append(present_values(live, understood, Timestamps.BOTH).buffer)
+        assert present_values(live, understood, Timestamps.BOTH).buffer == told[-1]
+        fresh = encode(columns_of(live, understood.points), Timestamps.BOTH).buffer
+        assert told[-1] == fresh
+    assert len(set(told)) == len(told)
+    assert present_values(live, understood, Timestamps.NEITHER).buffer != told[-1]
+
+
+def test_lists_of_one_length_are_told_apart(plant: Plant) -> None:
+    lists = _lists(plant)
+    one, other = (_written([_value(f"m1.{name}")]) for name in ("ActivePower", "Frequency__"))
+    assert len(one) == len(other)
+    for _ in range(3):
+        assert len(lists.understand(one).points) == 1
+        assert len(lists.understand(other).points) == 0

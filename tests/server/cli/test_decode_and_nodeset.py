@@ -26,7 +26,7 @@ def test_a_bad_frame_is_explained_with_status_1(frame: str, capsys: pytest.Captu
 
 def test_the_explanation_can_be_had_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["decode", "modbus", REQUEST, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["problems"] == []
+    assert json.loads(capsys.readouterr().out)["errors"] == []
 
 
 def test_types_and_plant_are_written_as_xml(site, tmp_path: Path) -> None:

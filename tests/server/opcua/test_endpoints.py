@@ -75,6 +75,18 @@ class TestEndpoints:
             params.NodesToRead = [ua.ReadValueId(node.nodeid, ua.AttributeIds.Value) for node in nodes]
             assert len(await client.uaclient.read(params)) == 3000
 
+    async def test_a_secured_channel_goes_on_with_the_keys_of_each_renewal(self, hub, identity, point) -> None:
+        hub.read("m00.ActivePower", 22.0)
+        certificate, key = identity
+        client = hub.client()
+        await client.set_security(SecurityPolicyBasic256Sha256, certificate, key)
+        async with client:
+            for _ in range(3):
+                for _ in range(3):
+                    assert await client.get_node(point).read_value() == 22.0
+                await client.open_secure_channel(renew=True)
+            assert await client.get_node(point).read_value() == 22.0
+
     async def test_a_session_is_not_taken_over_from_a_channel_with_another_certificate(self, hub, identity) -> None:
         certificate, key = identity
         owner = hub.client()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -49,6 +50,15 @@ async def test_a_percent_deadband_on_a_node_is_taken_of_its_range(client, write)
     for value in (9.0, 11.0, 20.0, 22.0):
         await write(value)
     assert await stream.values() == [0.0, 11.0, 22.0]
+
+
+async def test_a_subscription_that_ends_leaves_no_logger_behind(client) -> None:
+    before = len(logging.root.manager.loggerDict)
+    for _ in range(5):
+        stream = await Stream(client).create()
+        await stream.monitor(_ARRAY)
+        await client.uaclient.delete_subscriptions([stream.id])
+    assert len(logging.root.manager.loggerDict) == before
 
 
 async def test_an_absolute_deadband_on_a_node_compares_with_the_last_report(client, write) -> None:
