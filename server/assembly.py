@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 from address_space.model import Identification, Medium, MeteringUnit, Plant, PointSpec, Protocol, Quantity, Template
@@ -24,8 +23,6 @@ from drivers.profiles import ProfileLibrary
 
 OVERRANGE = 1.2
 """Ratings are exceeded in service: EURange reaches this far beyond them."""
-_NO_ATTRIBUTES: Mapping[str, str | float] = MappingProxyType({})
-"""One for all units that have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +53,7 @@ class _Make:
     medium: Medium
     identification: Identification
     classes: tuple[PollClass, ...]
+    ratio: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +99,7 @@ class _Assembler:
         self._lines: dict[str, _Line] = {}
         self._makes: dict[tuple[object, ...], _Make | None] = {}
         self._compiled: dict[str, Any] = {}
+        self._attributes: dict[tuple[tuple[str, str | float], ...], Mapping[str, str | float]] = {}
         self._identifications: dict[tuple[int, int], Identification] = {}
 
     def assemble(self) -> Assembly:
@@ -182,6 +181,7 @@ class _Assembler:
             profile.medium,
             Identification(manufacturer=profile.vendor, model=profile.model, device_class="Meter"),
             poll_classes(template),
+            meter.ratio,
         )
 
     def _rated(self, spec: PointSpec, meter: MeterConfig, factor: float) -> PointSpec:
@@ -205,11 +205,16 @@ class _Assembler:
             address=meter.address,
             serial_number=meter.serial_number,
             asset_id=meter.asset_id,
-            ratio=meter.ratio,
+            ratio=make.ratio,
             enabled=meter.enabled,
             identification=self._identification(make, meter.year_of_construction),
-            attributes=meter.attributes or _NO_ATTRIBUTES,
+            attributes=self._shared_attributes(meter),
         )
+
+    def _shared_attributes(self, meter: MeterConfig) -> Mapping[str, str | float]:
+        """Attributes, one mapping for all units that have the same."""
+        given = meter.attributes
+        return self._attributes.setdefault(tuple(given.items()), given)
 
     def _identification(self, make: _Make, year: int) -> Identification:
         """Name plate, one object for all units that share it."""
@@ -228,7 +233,7 @@ def poll_classes(template: Template) -> tuple[PollClass, ...]:
 
 
 def _device(plant: Plant, unit: UnitHandle, meter: MeterConfig, make: _Make) -> Device:
-    return Device(unit, plant.first_handle(unit), meter.id, make.compiled, meter.address, (meter.ct, meter.pt))
+    return Device(unit, plant.first_handle(unit), meter.id, make.compiled, meter.address, make.ratio)
 
 
 _CURRENTS = frozenset(quantity for quantity in Quantity if quantity.path.startswith("Current"))

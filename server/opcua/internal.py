@@ -127,8 +127,6 @@ class HubInternalServer(InternalServer):  # type: ignore[misc]
         session.history_points.clear()
         session.publishes.clear()
         self.subscription_service.release(session, delete=delete)
-        if session.state is SessionState.Activated:
-            type(session)._current_connections = max(type(session)._current_connections - 1, 0)  # noqa: SLF001
         session.state = SessionState.Closed
         session.channel = None
         self.unregister_external_session(session)

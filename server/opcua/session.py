@@ -83,7 +83,11 @@ class HubSession(InternalSession):  # type: ignore[misc]
         self._touched_ns = self.iserver.clock.monotonic_ns()
 
     def bind(self, channel: HubProcessor, params: Any) -> Any:
-        """Activate on `channel`; raises where it is another's session, or secured in another way."""
+        """Activate on `channel`; raises where it is another's session, or secured in another way.
+
+        asyncua counts the activated sessions of all servers together and refuses for ever beyond 1,000, since it does
+        not see the hub end them. The hub counts its own (`Limits.sessions`), so that count is kept at 0.
+        """
         elsewhere = self.channel is not channel
         certificate = channel.channel.peer_certificate
         if self.client_certificate != certificate or self.security != channel.channel.security:
@@ -96,6 +100,7 @@ class HubSession(InternalSession):  # type: ignore[misc]
             raise fault(ua.StatusCodes.BadIdentityTokenRejected)
         self.mode = channel.policy.Mode
         result = self.activate_session(params, certificate)
+        InternalSession._current_connections = 0  # noqa: SLF001
         if taken_over and elsewhere and self.identity != before:
             self.user, self.nonce = user, nonce
             raise fault(ua.StatusCodes.BadIdentityChangeNotSupported)

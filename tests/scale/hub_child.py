@@ -135,6 +135,7 @@ def main() -> None:
     blueprint = app.draw(load_settings(Path(arguments()["config"])))
     began = time.perf_counter()
     hub = app.Hub(blueprint)
+    del blueprint  # as `joulehub run` does: the files' own rows are not kept while the hub runs
     phases.spent["build"] = time.perf_counter() - began
     run_loop(serve(hub, phases))
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from asyncua import Client, ua
 from asyncua.crypto.permission_rules import UserRole
+from asyncua.server.internal_session import InternalSession
+from asyncua.ua.ua_binary import nodeid_to_binary
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from server.opcua import HubUser, Right, SessionPolicy
@@ -45,6 +47,22 @@ async def test_tokens_are_long_and_random(hub) -> None:
         tokens = [_token(one) for one in (first, second)]
     assert all(one.NodeIdType == ua.NodeIdType.ByteString and len(one.Identifier) >= 32 for one in tokens)
     assert tokens[0] != tokens[1]
+
+
+@pytest.mark.parametrize("politely", [True, False])
+async def test_sessions_that_ended_do_not_count_against_asyncuas_own_limit(
+    hub, monkeypatch: pytest.MonkeyPatch, politely: bool
+) -> None:
+    monkeypatch.setattr(InternalSession, "max_connections", InternalSession._current_connections + 3)
+    server = hub.server._iserver
+    for _ in range(6):
+        async with hub.client() as one:
+            if not politely:
+                session = server.session_of(nodeid_to_binary(_token(one)))
+                assert session is not None
+                server.end(session, delete=True)
+                one.uaclient.protocol.transport.abort()
+    assert server.sessions() == []
 
 
 async def test_a_request_with_another_sessions_token_is_refused_on_this_connection(hub, client) -> None:
