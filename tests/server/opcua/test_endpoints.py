@@ -125,6 +125,7 @@ class TestEndpoints:
             asked.EndpointUrl = "opc.tcp://10.1.2.3:4842"
             told = await natted.server._iserver.get_endpoints(asked)
             assert {one.EndpointUrl for one in told} == {urls[1]}
+            assert all(one.Server.DiscoveryUrls == list(urls) for one in told)
         finally:
             await natted.server.stop()
 
