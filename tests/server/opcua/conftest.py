@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +125,18 @@ async def tight(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hub]:
     await running.server.start()
     yield running
     await running.server.stop()
+
+
+@pytest.fixture(autouse=True)
+def leave_nobody_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Ends the sessions that a test left open on a shared hub, as a session outlives its connection by design."""
+    shared = [request.getfixturevalue(name) for name in ("hub", "tight") if name in request.fixturenames]
+    before = [set(hub.server._iserver.sessions()) for hub in shared]
+    yield
+    for hub, old in zip(shared, before, strict=True):
+        for session in hub.server._iserver.sessions():
+            if session not in old:
+                hub.server._iserver.end(session, delete=True)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

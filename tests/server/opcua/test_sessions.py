@@ -51,18 +51,23 @@ async def test_tokens_are_long_and_random(hub) -> None:
 
 @pytest.mark.parametrize("politely", [True, False])
 async def test_sessions_that_ended_do_not_count_against_asyncuas_own_limit(
-    hub, monkeypatch: pytest.MonkeyPatch, politely: bool
+    make_hub, monkeypatch: pytest.MonkeyPatch, politely: bool
 ) -> None:
     monkeypatch.setattr(InternalSession, "max_connections", InternalSession._current_connections + 3)
-    server = hub.server._iserver
-    for _ in range(6):
-        async with hub.client() as one:
-            if not politely:
-                session = server.session_of(nodeid_to_binary(_token(one)))
-                assert session is not None
-                server.end(session, delete=True)
-                one.uaclient.protocol.transport.abort()
-    assert server.sessions() == []
+    hub = make_hub()
+    await hub.server.start()
+    try:
+        server = hub.server._iserver
+        for _ in range(6):
+            async with hub.client() as one:
+                if not politely:
+                    session = server.session_of(nodeid_to_binary(_token(one)))
+                    assert session is not None
+                    server.end(session, delete=True)
+                    one.uaclient.protocol.transport.abort()
+        assert server.sessions() == []
+    finally:
+        await hub.server.stop()
 
 
 async def test_a_request_with_another_sessions_token_is_refused_on_this_connection(hub, client) -> None:
