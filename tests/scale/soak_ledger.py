@@ -124,13 +124,14 @@ class Ledger:
         return agreed
 
     def _find_beginning(self, kept: deque[Kept]) -> None:
-        """Drop what was recorded before the first sample told; of several fits, as values come twice, the best."""
+        """Drop what was recorded before the first sample told; of several fits, as values come twice, the best, and of
+        equally good ones the latest: nothing is told before it was read, and most things soon after."""
         for _ in range(min(LOOK_AHEAD, len(self._open))):
             told = list(self._open)[: 2 * LOOK_AHEAD]
             every = list(kept)
             starts = [at for at, one in enumerate(every) if _same(one, told[0])]
             if starts:
-                best = max(starts, key=lambda at: sum(map(_same, every[at:], told)))
+                best = max(starts, key=lambda at: (sum(map(_same, every[at:], told)), at))
                 for _ in range(best):
                     kept.popleft()
                 return

@@ -70,6 +70,18 @@ def test_a_sample_that_comes_twice_or_late_is_reordered() -> None:
     assert found(samples, [kept(number) for number in range(40)]).reordered == 1
 
 
+def test_the_first_sample_told_is_the_latest_of_equal_ones_recorded_before_it() -> None:
+    findings = Findings()
+    ledger = Ledger("m0000.VoltageL1", findings)
+    history = [kept(0, 226.0), kept(1, 226.1), kept(2, 226.1), *(kept(number) for number in range(3, 40))]
+    ledger.tell(told(2, 226.1))
+    ledger.settle(history[:3], history[2].slot_ms + STEP_MS, history[2].slot_ms + STEP_MS)
+    for number in range(3, 40):
+        ledger.tell(told(number))
+    ledger.settle(history, NOW_MS, NOW_MS)
+    assert (findings.compared, findings.wrong) == (38, 0)
+
+
 @pytest.mark.parametrize("behind", [1, 2, 30])
 def test_what_comes_late_over_a_broken_line_is_not_missed(behind: int) -> None:
     findings = Findings()
