@@ -14,6 +14,7 @@ from address_space.model.ids import UnitHandle
 from address_space.model.quality import Reason
 from address_space.model.state import Protocol as ProtocolName
 from address_space.model.value import Batch, Statuses, Values
+from drivers.transport import Lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,15 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One exchange on the bus. `key` is the protocol's own description; `label` says it to a person."""
+    """One exchange on the bus. `key` is the protocol's own description; `label` says it to a person.
+
+    sent, received  bytes on the wire, for the bus-time budget: of the request, and of the longest usual answer
+    """
 
     key: Any
     label: str
+    sent: int = 0
+    received: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +87,33 @@ class WriteOutcome:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Action:
+    """One step of a command, compiled; exactly one of `write`, `confirm` and `wait_s` is given.
+
+    confirm  the protocol's own description of what must then be read, for `Driver.confirm`
+    after_s  when to look, in seconds after the step before; the last look decides
+    """
+
+    label: str
+    write: WriteRequest | None = None
+    confirm: Any = None
+    after_s: tuple[float, ...] = (0.0,)
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What a device says of itself after a command. `moving` is neither: look again.
+
+    state  as the device words it, for a person ("relay open, told to open")
+    """
+
+    reached: bool
+    state: str
+    moving: bool = False
+
+
 class Driver(Protocol):
     """One protocol on one channel. Errors are `drivers.errors.DriverError` and nothing else."""
 
@@ -106,6 +139,9 @@ class Driver(Protocol):
 
     async def write(self, device: Device, request: WriteRequest) -> WriteOutcome:
         """Write once, never repeated here."""
+
+    async def confirm(self, device: Device, key: Any) -> Confirmation:
+        """Read back whether a command has had its effect; raises DriverError where the device does not say."""
 
     async def probe(self, device: Device) -> str:
         """Ask the device for anything cheap; returns how it identified itself."""
@@ -163,6 +199,10 @@ class DriverPlugin(Protocol):
         """Name in `plant.yaml` (`driver: modbus`)."""
 
     @property
+    def speaks(self) -> frozenset[str]:
+        """Protocols, as profiles name them, of the devices that may stand on its channels."""
+
+    @property
     def options(self) -> type[Any]:
         """Pydantic model of a channel's options."""
 
@@ -173,14 +213,18 @@ class DriverPlugin(Protocol):
         """By what each point's registers are multiplied for instrument transformers (CT, PT) as configured, in the
         order of the profile's points; 0 where only the device itself knows."""
 
-    def check_address(self, address: str) -> str:
-        """Empty where the device address is possible in this protocol, else what is wrong with it."""
+    def check_address(self, address: str, compiled: Any) -> str:
+        """Empty where the address is possible for a device of this compiled profile, else what is wrong with it."""
 
-    def protocol(self, options: Any) -> ProtocolName:
-        """What clients are told that devices on such a channel speak."""
+    def protocol(self, options: Any, compiled: Any) -> ProtocolName:
+        """What clients are told that a device of this compiled profile speaks on such a channel."""
+
+    def command(self, compiled: Any, name: str, arguments: Mapping[str, Any]) -> tuple[Action, ...]:
+        """The steps of the profile's command of this name; raises ProfileError where it has none, or the arguments
+        do not fit it."""
 
     def line(self, options: Any) -> Line:
         """Timing of a channel with these options."""
 
-    def create(self, channel: str, options: Any) -> Driver:
-        """A driver for one channel."""
+    def create(self, channel: str, options: Any, lines: Lines) -> Driver:
+        """A driver for one channel, whose line `lines` makes."""

@@ -10,7 +10,18 @@ from drivers.api import DriverPlugin
 from drivers.errors import DriverError
 
 GROUP = "joulehub.drivers"
-_OFFERS = ("name", "options", "compile", "check_address", "protocol", "line", "create")
+_OFFERS = (
+    "name",
+    "speaks",
+    "options",
+    "compile",
+    "factors",
+    "command",
+    "check_address",
+    "protocol",
+    "line",
+    "create",
+)
 
 
 class BrokenPlugin(DriverError):

@@ -28,6 +28,7 @@ from drivers.channel import Channel
 from drivers.poller import Poller, PollPolicy
 from drivers.profiles import ProfileLibrary, load_library
 from drivers.registry import load_drivers
+from drivers.transport import Lines
 from historian.errors import HistoryError
 from historian.recorder import Recorder
 from historian.sqlite import SqliteStore, StoreOptions
@@ -94,9 +95,10 @@ class Hub:
         policy = PollPolicy(
             comm_lost_after=settings.polling.comm_lost_after, backoff_max_s=settings.polling.backoff_max_s
         )
+        self.lines = Lines(self.clock)
         self.pollers: list[Poller] = []
         for index, bus in enumerate(assembly.buses):
-            driver = bus.plugin.create(bus.config.id, bus.options)
+            driver = bus.plugin.create(bus.config.id, bus.options, self.lines)
             channel = Channel(bus.config.id, driver, bus.plugin.line(bus.options), self.clock)
             if bus.devices:
                 self.pollers.append(Poller(channel, bus.devices, self.engine, self.clock, policy, seed=index))
@@ -142,6 +144,7 @@ class Hub:
                 "opcua.host",
             ) from error
         stack.push_async_callback(self.opcua.stop)
+        await stack.enter_async_context(self.lines)
         gc.collect()
         gc.freeze()
         stack.callback(gc.unfreeze)

@@ -58,12 +58,11 @@ class _Make:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A channel with its options decoded; both are None where they are wrong."""
+    """A channel with its options decoded; they are None where they are wrong."""
 
     config: ChannelConfig
     plugin: DriverPlugin
     options: Any
-    protocol: Protocol | None
 
 
 def assemble(
@@ -97,8 +96,8 @@ class _Assembler:
         self._periods = {kind: periods[kind.value] for kind in ProfileClass if periods[kind.value]}
         self._problems: list[Problem] = []
         self._lines: dict[str, _Line] = {}
-        self._makes: dict[tuple[object, ...], _Make | None] = {}
-        self._compiled: dict[str, Any] = {}
+        self._makes: dict[tuple[object, ...], _Make] = {}
+        self._compiled: dict[tuple[str, str], Any] = {}
         self._attributes: dict[tuple[tuple[str, str | float], ...], Mapping[str, str | float]] = {}
         self._identifications: dict[tuple[int, int], Identification] = {}
 
@@ -128,56 +127,59 @@ class _Assembler:
             options = channel.decode(plugin.options)
         except ConfigErrors as error:
             self._problems.extend(error.problems)
-            return _Line(channel, plugin, None, None)
-        return _Line(channel, plugin, options, plugin.protocol(options))
+            return _Line(channel, plugin, None)
+        return _Line(channel, plugin, options)
 
     def _make(self, meter: MeterConfig) -> _Make | None:
         """What the meter is; None, with the mistake noted, where it cannot be."""
         line = self._lines[meter.channel]
-        wrong = line.plugin.check_address(meter.address)
+        profile = self._library.get(meter.profile)
+        if profile.protocol not in line.plugin.speaks:
+            self._problems.append(self._misplaced(meter, line))
+            return None
+        compiled = self._compile(meter, line)
+        if compiled is None or line.options is None:
+            return None
+        wrong = line.plugin.check_address(meter.address, compiled)
         if wrong:
             self._problems.append(meter.problem("address", wrong))
-        ratings = (meter.ct, meter.pt, meter.rated_current_a, meter.rated_power_kw)
-        key = (meter.profile, line.plugin.name, line.protocol, *ratings)
+        protocol = line.plugin.protocol(line.options, compiled)
+        key = (profile.name, line.plugin.name, protocol, *_ratings(meter))
         if key not in self._makes:
-            self._makes[key] = self._new_make(meter, line)
-        make = self._makes[key]
-        if make is None and self._library.get(meter.profile).protocol != line.plugin.name:
-            self._problems.append(self._misplaced(meter, line))
-        return make
+            self._makes[key] = self._new_make(meter, line, compiled, protocol)
+        return self._makes[key]
 
     def _misplaced(self, meter: MeterConfig, line: _Line) -> Problem:
         speaks = self._library.get(meter.profile).protocol
         what = f"the profile {meter.profile!r} speaks {speaks}, the channel {meter.channel!r} {line.plugin.name}"
-        return meter.problem("profile", what, f"put the meter on a channel with driver {speaks}")
+        return meter.problem("profile", what, f"put the meter on a channel whose driver speaks {speaks}")
 
-    def _new_make(self, meter: MeterConfig, line: _Line) -> _Make | None:
+    def _compile(self, meter: MeterConfig, line: _Line) -> Any:
+        """The compiled profile; None, with the mistake noted once for all meters of the profile, where it is wrong."""
         profile = self._library.get(meter.profile)
-        if line.protocol is None or profile.protocol != line.plugin.name:
-            return None
-        if profile.name not in self._compiled:
+        key = (profile.name, line.plugin.name)
+        if key not in self._compiled:
             try:
-                self._compiled[profile.name] = line.plugin.compile(profile)
+                self._compiled[key] = line.plugin.compile(profile)
             except ProfileError as error:
-                # One mistake of the profile, not one of every meter that is such a device.
-                self._compiled[profile.name] = None
+                self._compiled[key] = None
                 what = f"the profile {profile.name!r} cannot be used: {' | '.join(map(str, error.mistakes))}"
                 self._problems.append(meter.problem("profile", what))
-        compiled = self._compiled[profile.name]
-        if compiled is None:
-            return None
+        return self._compiled[key]
+
+    def _new_make(self, meter: MeterConfig, line: _Line, compiled: Any, protocol: Protocol) -> _Make:
+        profile = self._library.get(meter.profile)
         factors = line.plugin.factors(compiled, meter.ratio)
         specs = [
             self._rated(spec, meter, factor)
             for spec, factor in zip(profile.point_specs(self._periods), factors, strict=True)
         ]
-        ratings = (meter.ct, meter.pt, meter.rated_current_a, meter.rated_power_kw)
-        name = "|".join(str(part) for part in (line.protocol.name, profile.name, *ratings))
+        name = "|".join(str(part) for part in (protocol.name, profile.name, *_ratings(meter)))
         template = Template(name, specs, default_hold_s=self._hold_s)
         return _Make(
             template,
             compiled,
-            line.protocol,
+            protocol,
             profile.medium,
             Identification(manufacturer=profile.vendor, model=profile.model, device_class="Meter"),
             poll_classes(template),
@@ -222,6 +224,10 @@ class _Assembler:
         if key not in self._identifications:
             self._identifications[key] = replace(make.identification, year_of_construction=year)
         return self._identifications[key]
+
+
+def _ratings(meter: MeterConfig) -> tuple[float, float, float, float]:
+    return meter.ct, meter.pt, meter.rated_current_a, meter.rated_power_kw
 
 
 def poll_classes(template: Template) -> tuple[PollClass, ...]:

@@ -98,7 +98,7 @@ def _endpoints(options: Mapping[str, Any]) -> dict[str, Endpoint]:
     ports: dict[tuple[str, int], Endpoint] = {}
     found: dict[str, Endpoint] = {}
     for name, option in options.items():
-        made = Endpoint(option.host, option.port, Framing(option.framer), name)
+        made = Endpoint(option.host, option.port, Framing(option.framing), name)
         endpoint = found[name] = ports.setdefault((option.host, option.port), made)
         if endpoint.framing is not made.framing:
             raise SimulationMistake(

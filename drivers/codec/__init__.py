@@ -1,7 +1,7 @@
 """Numbers, words and checksums as meters send them: pure functions, exact both ways."""
 
 from drivers.codec.bcd import from_bcd, from_mod10000, to_bcd, to_mod10000
-from drivers.codec.checksum import crc16_modbus
+from drivers.codec.checksum import crc16_modbus, sum8
 from drivers.codec.numbers import NumberType, Raw, decode, decode_text, encode, refine
 from drivers.codec.words import Order, arrange, to_words, wire_positions
 
@@ -17,6 +17,7 @@ __all__ = [
     "from_bcd",
     "from_mod10000",
     "refine",
+    "sum8",
     "to_bcd",
     "to_mod10000",
     "to_words",

@@ -17,7 +17,7 @@ import numpy as np
 from address_space.model.clock import NS, Clock
 from address_space.model.ids import UnitHandle
 from address_space.model.quality import Reason
-from drivers.api import Device, Reading, ReadPlan, Request, WriteOutcome, WriteRequest
+from drivers.api import Confirmation, Device, Reading, ReadPlan, Request, WriteOutcome, WriteRequest
 from drivers.errors import ChannelDown, DeviceRefused, DriverError, ProfileError
 from drivers.modbus.absence import Split
 from drivers.modbus.answers import Answer, Key, Plan, assemble, build_plan
@@ -28,6 +28,7 @@ from drivers.modbus.options import Options
 from drivers.modbus.plan import Read
 from drivers.modbus.refusals import ILLEGAL_DATA_ADDRESS
 from drivers.modbus.wire import Wire
+from drivers.transport import Link
 
 REMEMBER_S = 86_400.0
 """How long a device's variant and the registers it lacks are believed without asking again."""
@@ -60,8 +61,8 @@ class _Known:
 class ModbusDriver:
     """One channel; `drivers.api.Driver`."""
 
-    def __init__(self, channel: str, options: Options, clock: Clock) -> None:
-        self._wire = Wire(channel, options, clock)
+    def __init__(self, channel: str, options: Options, link: Link, clock: Clock) -> None:
+        self._wire = Wire(channel, options, link, clock)
         self._options = options
         self._clock = clock
         self._known: dict[UnitHandle, tuple[CompiledProfile, _Known]] = {}
@@ -144,6 +145,10 @@ class ModbusDriver:
         except DriverError as error:
             return WriteOutcome(acknowledged=None, detail=str(error))
         return WriteOutcome(acknowledged=True)
+
+    async def confirm(self, device: Device, key: Any) -> Confirmation:
+        """Whether the registers that `key` names hold what they should."""
+        raise ProfileError(f"cannot be read back: {key}", where=device.name)
 
     async def probe(self, device: Device) -> str:
         """The variant it turned out to be, and its first point."""

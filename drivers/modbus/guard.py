@@ -36,11 +36,16 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found, and for a person what is wrong with it. `start` is where the answer's frame begins."""
+    """What was found, and for a person what is wrong with it.
+
+    pdu         the answer's protocol data unit
+    unnumbered  a tagged framing's answer came with transaction 0, as some gateways send them
+    """
 
     fit: Fit
     what: str = ""
-    start: int = 0
+    pdu: bytes = b""
+    unnumbered: bool = False
 
 
 PART = Verdict(Fit.PART)
@@ -62,8 +67,9 @@ def judge_tcp(expected: Expected, buffer: bytes) -> Verdict:
             continue
         if buffer[at + 6] != expected.unit:
             return Verdict(Fit.WRONG, f"unit {buffer[at + 6]} answered instead of {expected.unit}")
-        wrong = _wrong_pdu(expected, buffer[at + 7 : at + 6 + length])
-        return Verdict(Fit.WRONG, wrong) if wrong else Verdict(Fit.ANSWER, start=at)
+        pdu = buffer[at + 7 : at + 6 + length]
+        wrong = _wrong_pdu(expected, pdu)
+        return Verdict(Fit.WRONG, wrong) if wrong else Verdict(Fit.ANSWER, pdu=pdu, unnumbered=not transaction)
     return PART
 
 
@@ -82,8 +88,29 @@ def judge_rtu(expected: Expected, buffer: bytes) -> Verdict:
         return Verdict(Fit.LOST, "the checksum is wrong")
     if len(buffer) > size:
         return Verdict(Fit.LOST, f"{len(buffer) - size} bytes follow the answer")
-    wrong = _wrong_pdu(expected, buffer[1 : size - 2])
-    return Verdict(Fit.LOST, wrong) if wrong else Verdict(Fit.ANSWER)
+    pdu = buffer[1 : size - 2]
+    wrong = _wrong_pdu(expected, pdu)
+    return Verdict(Fit.LOST, wrong) if wrong else Verdict(Fit.ANSWER, pdu=pdu)
+
+
+def judge_ascii(expected: Expected, buffer: bytes) -> Verdict:
+    """Judge a buffer of Modbus ASCII: colon, hexadecimal with its sum, CR LF (Serial Line 1.02, 2.5.2)."""
+    begin = buffer.rfind(b":", 0, end) if (end := buffer.find(b"\r\n")) >= 0 else -1
+    if end < 0:
+        return PART
+    try:
+        frame = bytes.fromhex(buffer[begin + 1 : end].decode("ascii"))
+    except (UnicodeDecodeError, ValueError):
+        return Verdict(Fit.LOST, "not hexadecimal")
+    if begin < 0 or len(frame) < 4:
+        return Verdict(Fit.LOST, "no whole frame before the line's end")
+    if sum(frame) & 0xFF:
+        return Verdict(Fit.LOST, "the checksum is wrong")
+    if frame[0] != expected.unit:
+        return Verdict(Fit.LOST, f"unit {frame[0]} answered instead of {expected.unit}")
+    pdu = frame[1:-1]
+    wrong = _wrong_pdu(expected, pdu)
+    return Verdict(Fit.LOST, wrong) if wrong else Verdict(Fit.ANSWER, pdu=pdu)
 
 
 def _rtu_size(expected: Expected, buffer: bytes) -> int | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from address_space.model.clock import Clock, SystemClock
 from address_space.model.state import Protocol
-from drivers.api import Line
+from drivers.api import Action, Line
+from drivers.errors import ProfileError
 from drivers.modbus.compile import compile_profile
 from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.layout import CompiledProfile, RatioRegister, RatioSource
 from drivers.modbus.options import Options
 from drivers.modbus.wire import LEAST_QUIET_S
+from drivers.transport import Lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,11 @@ class ModbusPlugin:
     def name(self) -> str:
         """Name in `plant.yaml`."""
         return "modbus"
+
+    @property
+    def speaks(self) -> frozenset[str]:
+        """Modbus alone."""
+        return frozenset({self.name})
 
     @property
     def options(self) -> type[Options]:
@@ -43,25 +51,29 @@ class ModbusPlugin:
         ct, pt = (_known_ratio(source, given) for source, given in zip((make.ct, make.pt), ratio, strict=True))
         return tuple(float(point.ratio.pick(ct, pt)) if point else 1.0 for point in make.points)
 
-    def check_address(self, address: str) -> str:
+    def check_address(self, address: str, compiled: CompiledProfile) -> str:  # noqa: ARG002 - as the contract has it
         """Empty for 1 to 247, and for 0 and 255, which meters with their own Ethernet port use."""
         if address.isdecimal() and address.isascii() and (int(address) <= 247 or int(address) == 255):
             return ""
         return f"{address!r} is no Modbus unit address: use 1 to 247 (0 or 255 for some meters with Ethernet)"
 
-    def protocol(self, options: Options) -> Protocol:
+    def protocol(self, options: Options, compiled: CompiledProfile) -> Protocol:  # noqa: ARG002 - as the contract has it
         """What clients are told."""
-        return Protocol.MODBUS_RTU if options.framer == "rtu" else Protocol.MODBUS_TCP
+        return Protocol.MODBUS_RTU if options.framing != "tcp" else Protocol.MODBUS_TCP
 
     def line(self, options: Options) -> Line:
         """Timing of the channel; frames without transaction numbers need silence after a missing answer."""
         timeout_s = options.timeout_ms / 1000
-        quiet_s = max(timeout_s / 2, LEAST_QUIET_S) if options.framer == "rtu" else 0.0
+        quiet_s = max(timeout_s / 2, LEAST_QUIET_S) if options.framing != "tcp" else 0.0
         return Line(options.gap_s or 0.0, timeout_s, quiet_s)
 
-    def create(self, channel: str, options: Options) -> ModbusDriver:
+    def command(self, compiled: CompiledProfile, name: str, arguments: Mapping[str, Any]) -> tuple[Action, ...]:
+        """Steps of a command of the profile."""
+        raise ProfileError(f"the profile {compiled.name} has no command {name!r} with {dict(arguments)}")
+
+    def create(self, channel: str, options: Options, lines: Lines) -> ModbusDriver:
         """A driver for one channel."""
-        return ModbusDriver(channel, options, self.clock)
+        return ModbusDriver(channel, options, lines.link(channel, options), self.clock)
 
 
 def _known_ratio(source: RatioSource, given: float) -> Fraction:

@@ -1,11 +1,9 @@
-"""What a device means by a Modbus exception (Application Protocol 1.1b3, chapter 7), and pymodbus's errors as ours."""
+"""What a device means by a Modbus exception (Application Protocol 1.1b3, chapter 7)."""
 
 from __future__ import annotations
 
-from pymodbus.exceptions import ConnectionException, ModbusException, ModbusIOException
-
 from address_space.model.quality import Reason
-from drivers.errors import BadFrame, ChannelDown, DeviceRefused, DriverError
+from drivers.errors import DeviceRefused
 
 ILLEGAL_DATA_ADDRESS = 2
 
@@ -48,15 +46,4 @@ def refusal(code: int, where: str) -> DeviceRefused:
         retryable=code in _RETRYABLE,
         where=where,
         hint=_HINTS.get(code, ""),
-    )
-
-
-def translated(error: ModbusException, where: str) -> DriverError:
-    """pymodbus's exception as ours."""
-    if isinstance(error, ConnectionException):
-        return ChannelDown("the connection was lost", where=where, hint="check the gateway and the network")
-    if isinstance(error, ModbusIOException):
-        return BadFrame(f"the answer makes no sense: {error}", where=where, hint="look at it with `joulehub decode`")
-    return BadFrame(
-        f"the request failed in the protocol library: {error}", where=where, hint="report it with this text"
     )

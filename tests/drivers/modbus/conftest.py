@@ -19,6 +19,7 @@ from drivers.codec import crc16_modbus
 from drivers.modbus import CompiledProfile, ModbusDriver, Options, compile_profile
 from drivers.profiles.build import build_profile
 from drivers.profiles.document import parse_document
+from drivers.transport import Lines
 
 HEAD = """\
 profile: test/meter
@@ -138,7 +139,8 @@ async def _bench(*, framer: str) -> AsyncIterator[Bench]:
     server = await asyncio.start_server(meter.serve, "127.0.0.1", 0)
     meter.port = server.sockets[0].getsockname()[1]
     options = Options(host="127.0.0.1", port=meter.port, framer=framer, timeout_ms=150)  # type: ignore[arg-type]
-    driver = ModbusDriver("bus", options, SystemClock())
+    clock = SystemClock()
+    driver = ModbusDriver("bus", options, Lines(clock).link("bus", options), clock)
     await driver.open()
     try:
         yield Bench(meter, driver)

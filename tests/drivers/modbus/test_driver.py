@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from itertools import pairwise
 from typing import Any
 
-import pymodbus.exceptions
 import pytest
-from pymodbus.exceptions import ModbusException
 
+from address_space.model.clock import SystemClock
 from address_space.model.ids import UnitHandle
 from address_space.model.quality import GOOD, Reason
 from drivers.api import Device, Request, WriteRequest
-from drivers.errors import BadFrame, ChannelDown, DeviceRefused, DriverError, NoAnswer
+from drivers.errors import BadFrame, ChannelDown, DeviceRefused, NoAnswer
 from drivers.modbus import Target, plugin
-from drivers.modbus.refusals import EXCEPTION_NAMES, refusal, translated
+from drivers.modbus.refusals import EXCEPTION_NAMES, refusal
+from drivers.transport import Lines
 
 PLAIN = """
 modbus: {fc: 3}
@@ -181,7 +180,9 @@ async def test_a_dropped_connection_fails_at_once_and_can_be_opened_again(tcp: A
 
 async def test_a_port_that_nobody_listens_on_is_a_channel_down(unused_tcp_port_factory: Any) -> None:
     port = unused_tcp_port_factory()
-    driver = plugin.create("bus", plugin.options(host="127.0.0.1", port=port, connect_timeout_ms=500))
+    driver = plugin.create(
+        "bus", plugin.options(host="127.0.0.1", port=port, connect_timeout_ms=500), Lines(SystemClock())
+    )
     with pytest.raises(ChannelDown):
         await driver.open()
     assert not driver.connected
@@ -340,8 +341,9 @@ async def test_writes_are_sent_once_and_say_how_they_ended(tcp: Any, compiled: A
 def test_devices_of_one_profile_share_a_plan_on_every_channel(compiled: Any) -> None:
     profile = compiled(PLAIN)
     options = plugin.options(host="127.0.0.1")
+    lines = Lines(SystemClock())
     plans = [
-        plugin.create(channel, options).plan(Device(UnitHandle(unit), 0, "meter", profile, str(unit)), (0, 1))
+        plugin.create(channel, options, lines).plan(Device(UnitHandle(unit), 0, "meter", profile, str(unit)), (0, 1))
         for unit, channel in enumerate(("a", "b"), start=1)
     ]
     assert plans[0] is plans[1]
@@ -353,28 +355,15 @@ async def test_a_probe_tells_the_first_value(tcp: Any, compiled: Any) -> None:
     assert await tcp.driver.probe(meter) == "test/meter: VoltageL1 = 230.1 V"
 
 
-LIBRARY_EXCEPTIONS = [
-    each for _, each in inspect.getmembers(pymodbus.exceptions, inspect.isclass) if issubclass(each, ModbusException)
-]
-
-
-@pytest.mark.parametrize("kind", LIBRARY_EXCEPTIONS)
-def test_every_exception_of_the_protocol_library_becomes_one_of_ours(kind: type[ModbusException]) -> None:
-    error = translated(kind("something"), "bus, unit 1")
-    assert isinstance(error, DriverError)
-    assert error.retryable
-    assert "bus, unit 1" in str(error)
-
-
 def test_an_unknown_exception_code_is_a_device_error() -> None:
     assert refusal(77, "unit 1").reason is Reason.DEVICE_ERROR
 
 
 @pytest.mark.parametrize("address", ["1", "247", "0", "255"])
 def test_possible_unit_addresses_pass(address: str) -> None:
-    assert plugin.check_address(address) == ""
+    assert plugin.check_address(address, None) == ""
 
 
 @pytest.mark.parametrize("address", ["", "248", "254", "256", "-1", "1.5", "abc", "٣"])
 def test_impossible_unit_addresses_are_told(address: str) -> None:
-    assert "no Modbus unit address" in plugin.check_address(address)
+    assert "no Modbus unit address" in plugin.check_address(address, None)

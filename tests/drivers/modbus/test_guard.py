@@ -46,10 +46,10 @@ def test_a_frame_without_transaction_number_is_accepted() -> None:
 
 
 def test_a_stale_frame_is_passed_over_and_the_answer_behind_it_found() -> None:
-    stale = tcp(RIGHT, transaction=6)
+    stale = tcp(RIGHT[:-1] + b"\x77", transaction=6)
     assert judge_tcp(ASKED, stale).fit is Fit.PART
     verdict = judge_tcp(ASKED, stale + tcp(RIGHT))
-    assert (verdict.fit, verdict.start) == (Fit.ANSWER, len(stale))
+    assert (verdict.fit, verdict.pdu) == (Fit.ANSWER, RIGHT)
 
 
 def test_a_serial_answer_with_bytes_behind_it_is_not_trusted() -> None:
