@@ -22,6 +22,8 @@ from address_space.model.value import Instants, Statuses, Values
 
 TICK_NS = 100
 """Nanoseconds in one tick of an OPC UA DateTime."""
+_TICK, _EPOCH = np.array(TICK_NS), np.array(EPOCH_1601_TICKS)
+"""As arrays: numpy takes a number in Python's sense for one only after a look at its size."""
 _US = 1_000_000
 _US_TICKS = 10
 
@@ -90,13 +92,17 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """DataValues one behind the other: value i is `buffer[ends[i - 1]:ends[i]]`."""
+    """DataValues one behind the other, all of `width` bytes, or of different ones: then `ends` says where each ends."""
 
     buffer: bytes
-    ends: NDArray[np.int64]
+    width: int
+    ends: NDArray[np.int64] | None = None
 
     def pieces(self) -> list[bytes]:
         """Each DataValue by itself."""
+        if self.ends is None:
+            width = self.width
+            return [self.buffer[start : start + width] for start in range(0, len(self.buffer), width or 1)]
         ends = self.ends.tolist()
         return [self.buffer[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
@@ -124,17 +130,50 @@ def encode(columns: Columns, timestamps: Timestamps, prefix: NDArray[np.uint32] 
     """The DataValues of `columns`; `prefix` puts a UInt32 (a client handle) before each."""
     count = len(columns)
     if not count:
-        return Encoded(b"", np.empty(0, np.int64))
+        return Encoded(b"", 0)
     kinds = columns.types
     if not _all_there(columns) or kinds[0] in _TEXTS:
         kinds = _kinds(columns)
     first = int(kinds[0])
     if first not in _TEXTS and bool((kinds == first).all()):
         rows = _rows(columns, slice(None), first, timestamps, prefix)
-        return Encoded(rows.tobytes(), np.arange(1, count + 1, dtype=np.int64) * rows.dtype.itemsize)
+        return Encoded(rows.tobytes(), rows.dtype.itemsize)
     if kinds is columns.types:
         kinds = _kinds(columns)
     return _encode_mixed(columns, kinds, timestamps, prefix)
+
+
+class Form:
+    """Rows to be filled in again and again for `count` numbers of one type, all of which must be there."""
+
+    __slots__ = ("_body", "_good", "_missing", "_none_missing", "_rows", "_stamps", "_status", "_ticks")
+
+    def __init__(self, count: int, timestamps: Timestamps) -> None:
+        rows = self._rows = np.empty(count, _LAYOUTS[_DOUBLE, timestamps, False])
+        rows["mask"], rows["type"] = _mask(timestamps), _DOUBLE
+        source, server = _STAMPS[timestamps]
+        self._body, self._status = rows["body"], rows["status"]
+        self._good = bytes(self._status.itemsize * count)
+        self._stamps = (rows["source"] if source else None, rows["server"] if server else None)
+        self._ticks = np.empty(count, np.int64)
+        self._missing = np.empty(count, np.bool_)
+        self._none_missing = bytes(count)
+
+    def fill(self, columns: Columns) -> Encoded | None:
+        """DataValues of `columns`, all of type Double; None where a value is missing."""
+        np.isnan(columns.values, out=self._missing)
+        quickly = columns.status.tobytes() == self._good and self._missing.tobytes() == self._none_missing
+        if not quickly and not _all_there(columns):
+            return None
+        self._body[:] = columns.values
+        self._status[:] = columns.status
+        exact = self._ticks
+        for place, moments_ns in zip(self._stamps, (columns.source_ns, columns.server_ns), strict=True):
+            if place is not None:
+                np.floor_divide(moments_ns, _TICK, out=exact)
+                np.add(exact, _EPOCH, out=exact)
+                place[:] = exact
+        return Encoded(self._rows.tobytes(), self._rows.dtype.itemsize)
 
 
 def encode_one(
@@ -284,7 +323,7 @@ def _encode_mixed(
         out[starts[pick][:, None] + np.arange(matrix.shape[1])] = matrix
     for position, written in texts:
         out[starts[position] : ends[position]] = np.frombuffer(written, np.uint8)
-    return Encoded(out.tobytes(), ends)
+    return Encoded(out.tobytes(), 0, ends)
 
 
 def _text(text: str, kind: int, timestamps: Timestamps, prefix: NDArray[np.uint32] | None, position: int) -> bytes:

@@ -135,6 +135,23 @@ def test_a_list_that_is_read_again_tells_every_change_of_value_status_and_time(p
     assert present_values(live, understood, Timestamps.NEITHER).buffer != told[-1]
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.floats(width=64), min_size=5, max_size=5),
+    st.lists(st.sampled_from([0, 0, 0, 0x408F0000, 0x80050000]), min_size=5, max_size=5),
+    st.sampled_from(list(Timestamps)),
+)
+def test_a_list_of_doubles_is_written_as_any_other(values: list[float], status: list[int], stamps: Timestamps) -> None:
+    made = Plant([], [MeteringUnit(NodeUid(f"m{number}"), "meter", None, _TEMPLATE) for number in range(5)])
+    live = LiveTable(made, _NOW)
+    understood = _lists(made).understand(_written([_value(f"m{number}.ActivePower") for number in range(5)]))
+    for turn in (1.0, 0.5):
+        live.apply(understood.points.handles, np.array(values) * turn, np.array(status, np.uint32), _NOW + 77, _NOW)
+        plain = encode(columns_of(live, understood.points), stamps)
+        told = present_values(live, understood, stamps)
+        assert (told.buffer, told.pieces()) == (plain.buffer, plain.pieces())
+
+
 def test_lists_of_one_length_are_told_apart(plant: Plant) -> None:
     lists = _lists(plant)
     one, other = (_written([_value(f"m1.{name}")]) for name in ("ActivePower", "Frequency__"))
