@@ -4,6 +4,7 @@ HistoryError
 ├── StoreClosed       the store is not open
 ├── StoreBusy         another process holds the files (retryable)
 ├── StoreFull         no room on the disk, its file's ceiling is reached, or it is read-only (retryable)
+├── StoreUnreachable  a store on another machine does not answer (retryable)
 ├── StoreFailed       the store refused for another reason
 └── DamagedHistory    stored bytes are not what was written
     └── WrongFormat   the files were made by a newer hub
@@ -32,6 +33,12 @@ class StoreBusy(HistoryError):
 
 class StoreFull(HistoryError):
     """There is no room to write, or the disk does not let write."""
+
+    retryable = True
+
+
+class StoreUnreachable(HistoryError):
+    """A store on another machine does not answer."""
 
     retryable = True
 

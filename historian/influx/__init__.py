@@ -1,0 +1,18 @@
+"""InfluxDB 1, 2 and 3: line protocol out, InfluxQL in, and set-up by version."""
+
+from historian.influx.lines import LineWriter, Tags
+from historian.influx.query import InfluxQl, Result
+from historian.influx.server import Credentials, InfluxServer, ServerOptions, Version
+from historian.influx.sink import InfluxSink
+
+__all__ = [
+    "Credentials",
+    "InfluxQl",
+    "InfluxServer",
+    "InfluxSink",
+    "LineWriter",
+    "Result",
+    "ServerOptions",
+    "Tags",
+    "Version",
+]

@@ -1,0 +1,78 @@
+"""InfluxQL over /query, the one read language of InfluxDB 1, 2 and 3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from historian.errors import StoreFailed, StoreUnreachable
+from historian.influx.server import InfluxServer, told
+
+_BUSY = frozenset({429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One series of an answer: rows of `values` under `columns`; the first column is the time in ms."""
+
+    name: str
+    tags: Mapping[str, str]
+    columns: tuple[str, ...]
+    values: list[list[Any]]
+
+    def column(self, name: str) -> list[Any]:
+        """One column."""
+        at = self.columns.index(name)
+        return [row[at] for row in self.values]
+
+
+class InfluxQl:
+    """Queries to one database, from any thread."""
+
+    def __init__(self, server: InfluxServer, database: str) -> None:
+        self._server = server
+        self._database = database
+
+    def ask(self, statement: str) -> list[Result]:
+        """All series of the answer; raises HistoryError."""
+        return list(self._series(statement))
+
+    def _series(self, statement: str) -> Iterator[Result]:
+        fields = {"q": statement, "db": self._database, "epoch": "ms", "chunked": "true", "chunk_size": "10000"}
+        answer = self._server.request("POST", "/query", fields=fields)
+        if answer.status >= 300:
+            kind = StoreUnreachable if answer.status in _BUSY else StoreFailed
+            raise kind(
+                f"InfluxDB refuses a query: {answer.status} {told(answer)}",
+                where=self._server.url,
+                hint="check the database's name and the credentials",
+            )
+        for line in answer.data.splitlines():
+            if line.strip():
+                yield from _read(json.loads(line), self._server.url)
+
+
+def quoted(identifier: str) -> str:
+    """An identifier in InfluxQL."""
+    return '"' + identifier.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def literal(text: str) -> str:
+    """A string in InfluxQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _read(document: Any, where: str) -> Iterator[Result]:
+    if not isinstance(document, dict):
+        raise StoreFailed("InfluxDB's answer cannot be read", where=where)
+    if "error" in document:
+        raise StoreFailed(f"InfluxDB refuses a query: {document['error']}", where=where)
+    for result in document.get("results", ()):
+        if "error" in result:
+            raise StoreFailed(f"InfluxDB refuses a query: {result['error']}", where=where)
+        for series in result.get("series", ()):
+            yield Result(
+                series.get("name", ""), series.get("tags", {}), tuple(series["columns"]), series.get("values", [])
+            )

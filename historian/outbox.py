@@ -1,0 +1,354 @@
+"""The file behind the spool: one SQLite table of parcels that wait, one of parcels that nobody takes.
+
+Everything here runs on the spool's one thread. A transaction that ended is on the disk (synchronous FULL).
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from historian.errors import DamagedHistory, WrongFormat
+from historian.schema import Measurement
+from historian.sqlite.files import connect, translate, translated
+
+FORMAT = 1
+CACHE_MB = 16
+GZIP_LEVEL = 1
+"""Higher levels cost several times the processor for a tenth of the size."""
+SHED_TO = 0.95
+"""Share of the ceiling down to which is shed at once, so that not every commit sheds."""
+VACUUM_PAGES = 2000
+SHEDDABLE = (Measurement.INST, Measurement.ENERGY)
+"""What may be dropped when there is no more room, first first; events and commands never."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS q(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, sink TEXT NOT NULL, measurement TEXT NOT NULL, n INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, t_min INTEGER NOT NULL, t_max INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
+    crc INTEGER NOT NULL, d BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS q_sink ON q(sink, id);
+CREATE INDEX IF NOT EXISTS q_measurement ON q(measurement, id);
+CREATE TABLE IF NOT EXISTS dead(
+    id INTEGER PRIMARY KEY, sink TEXT NOT NULL, measurement TEXT NOT NULL, n INTEGER NOT NULL, error TEXT NOT NULL,
+    at_ms INTEGER NOT NULL, d BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS tally(name TEXT PRIMARY KEY, lines INTEGER NOT NULL);
+"""
+_WAITING = "SELECT COUNT(*), COALESCE(SUM(n), 0), COALESCE(SUM(bytes), 0), MIN(t_min) FROM q"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Line protocol for one sink, all of one measurement. `lines` carries no newline at its end; times are in ms."""
+
+    sink: str
+    measurement: Measurement
+    lines: bytes
+    count: int
+    first_ms: int
+    last_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A parcel as it lies in the spool, under its number."""
+
+    id: int
+    parcel: Parcel
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Lines that a sink refuses for good, and what it said. `lines` is empty where they cannot be read any more."""
+
+    id: int
+    sink: str
+    measurement: str
+    count: int
+    error: str
+    at_ms: int
+    lines: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of parcels that were sent: gone, tried in vain, refused for good, or cut into others.
+
+    dead  number, the sink's words
+    cut   number, the parcels that take its place
+    """
+
+    done: Sequence[int] = ()
+    tried: Sequence[int] = ()
+    dead: Sequence[tuple[int, str]] = ()
+    cut: Sequence[tuple[int, Sequence[Parcel]]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolState:
+    """How much waits, and what was given up since the spool was made, in lines.
+
+    oldest_ms  time of the oldest line that waits, 0 where none does
+    shed       by measurement, for want of room
+    damaged    lines that could not be read back
+    """
+
+    parcels: int
+    lines: int
+    bytes: int
+    oldest_ms: int
+    dead: int
+    damaged: int
+    shed: dict[str, int]
+
+
+class Outbox:
+    """The open file."""
+
+    def __init__(self, path: Path, ceiling_bytes: int) -> None:
+        self.path = path
+        self._ceiling = ceiling_bytes
+        self._connection = self._opened()
+        self._bytes: int = self._connection.execute(_WAITING).fetchone()[2]
+
+    def close(self) -> None:
+        """Release the file."""
+        self._connection.close()
+
+    def append(self, parcels: Iterable[Parcel]) -> None:
+        """Keep parcels; they are on the disk when this returns. Raises HistoryError."""
+        rows = [_row(parcel) for parcel in parcels]
+        with self._transaction():
+            self._insert(rows)
+            added = sum(row[3] for row in rows)
+            shed = self._shed(self._bytes + added - self._ceiling) if self._bytes + added > self._ceiling else 0
+        self._bytes += added - shed
+
+    def oldest(self, sink: str, parcels: int) -> list[Waiting]:
+        """The first parcels that wait for a sink; those that cannot be read back become dead letters on the way."""
+        with translated(str(self.path)):
+            found = self._connection.execute(
+                "SELECT id, measurement, n, t_min, t_max, tries, crc, CAST(d AS BLOB) FROM q WHERE sink = ? ORDER BY id LIMIT ?",
+                (sink, parcels),
+            ).fetchall()
+        waiting: list[Waiting] = []
+        broken: list[tuple[int, str]] = []
+        for number, measurement, count, first_ms, last_ms, tries, crc, blob in found:
+            try:
+                lines = _lines(blob, crc)
+            except DamagedHistory as error:
+                broken.append((number, error.what))
+                continue
+            parcel = Parcel(sink, Measurement(measurement), lines, count, first_ms, last_ms)
+            waiting.append(Waiting(number, parcel, tries))
+        if broken:
+            _log.error("spool damaged parcels=%d path=%s", len(broken), self.path)
+            self._bury(broken, 0, damaged=True)
+            if not waiting:
+                return self.oldest(sink, parcels)
+        return waiting
+
+    def settle(self, verdict: Verdict, now_ms: int) -> None:
+        """Do as the verdict says, all or nothing."""
+        freed = 0
+        with self._transaction():
+            freed += self._delete(verdict.done)
+            self._connection.executemany(
+                "UPDATE q SET tries = tries + 1 WHERE id = ?", ((number,) for number in verdict.tried)
+            )
+            for number, parcels in verdict.cut:
+                freed += self._delete([number])
+                rows = [_row(parcel) for parcel in parcels]
+                self._insert(rows, tries=1)  # so that each goes alone, until what is wrong stands alone
+                freed -= sum(row[3] for row in rows)
+        self._bytes -= freed
+        if verdict.dead:
+            self._bury(verdict.dead, now_ms, damaged=False)
+        if freed > 0:
+            with translated(str(self.path)):
+                self._connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+
+    def state(self) -> SpoolState:
+        """How much waits and what was given up."""
+        with translated(str(self.path)):
+            parcels, lines, size, oldest_ms = self._connection.execute(_WAITING).fetchone()
+            dead = self._connection.execute("SELECT COALESCE(SUM(n), 0) FROM dead").fetchone()[0]
+            tally = dict(self._connection.execute("SELECT name, lines FROM tally").fetchall())
+        damaged = tally.pop("damaged", 0)
+        return SpoolState(parcels, lines, size, oldest_ms or 0, dead, damaged, tally)
+
+    def dead_letters(self, most: int) -> list[DeadLetter]:
+        """The newest dead letters."""
+        with translated(str(self.path)):
+            found = self._connection.execute(
+                "SELECT id, sink, measurement, n, error, at_ms, d FROM dead ORDER BY id DESC LIMIT ?", (most,)
+            ).fetchall()
+        return [
+            DeadLetter(number, sink, measurement, count, error, at_ms, _readable(blob))
+            for number, sink, measurement, count, error, at_ms, blob in found
+        ]
+
+    def revive(self) -> int:
+        """Put every readable dead letter back in the queue, for a sink that was mended; says how many lines."""
+        with self._transaction():
+            found = self._connection.execute("SELECT id, sink, measurement, n, d FROM dead").fetchall()
+            lines = 0
+            for number, sink, measurement, count, blob in found:
+                text = _readable(blob)
+                if not text:
+                    continue
+                self._insert([_row(Parcel(sink, Measurement(measurement), text, count, 0, 0))])
+                self._connection.execute("DELETE FROM dead WHERE id = ?", (number,))
+                self._bytes += len(blob)
+                lines += count
+        return lines
+
+    # inside
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            return self._connected()
+        except WrongFormat:
+            raise
+        except DamagedHistory as error:
+            aside = self.path.with_suffix(".damaged.db")
+            for suffix in ("", "-wal", "-shm"):
+                part = self.path.with_name(self.path.name + suffix)
+                if part.exists():
+                    part.replace(aside.with_name(aside.name + suffix))
+            _log.error("spool damaged as a whole, begun anew kept=%s error=%s", aside, error)
+            return self._connected()
+
+    def _connected(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with translated(str(self.path)):
+            connection = connect(self.path, cache_mb=CACHE_MB, synchronous="FULL")
+            try:
+                self._check_format(connection)
+                connection.executescript(_TABLES)
+                connection.execute(f"PRAGMA user_version = {FORMAT}")
+                connection.execute(_WAITING).fetchone()
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    def _check_format(self, connection: sqlite3.Connection) -> None:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, FORMAT):
+            raise WrongFormat(
+                f"the spool has format {version}, this hub knows {FORMAT}",
+                where=str(self.path),
+                hint="run the newer hub until the spool is empty, or move the file away",
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise translate(error, str(self.path)) from error
+
+    def _insert(self, rows: Sequence[tuple[str, str, int, int, int, int, int, bytes]], tries: int = 0) -> None:
+        self._connection.executemany(
+            "INSERT INTO q(sink, measurement, n, bytes, t_min, t_max, crc, d, tries) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((*row, tries) for row in rows),
+        )
+
+    def _delete(self, numbers: Sequence[int]) -> int:
+        freed = 0
+        for number in numbers:
+            row = self._connection.execute("DELETE FROM q WHERE id = ? RETURNING bytes", (number,)).fetchone()
+            freed += row[0] if row else 0
+        return freed
+
+    def _bury(self, dead: Sequence[tuple[int, str]], now_ms: int, *, damaged: bool) -> None:
+        freed = 0
+        with self._transaction():
+            for number, error in dead:
+                row = self._connection.execute(
+                    "SELECT sink, measurement, n, d FROM q WHERE id = ?", (number,)
+                ).fetchone()
+                if row is None:
+                    continue
+                sink, measurement, count, blob = row
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO dead VALUES(?, ?, ?, ?, ?, ?, ?)",
+                    (number, sink, measurement, count, error, now_ms, blob),
+                )
+                freed += self._delete([number])
+                if damaged:
+                    self._count("damaged", count)
+        self._bytes -= freed
+
+    def _shed(self, over: int) -> int:
+        """Drop the oldest of what may be dropped until at least `over` bytes and some reserve are free."""
+        wanted = over + int(self._ceiling * (1 - SHED_TO))
+        freed = 0
+        for measurement in SHEDDABLE:
+            lines = 0
+            while freed < wanted:
+                row = self._connection.execute(
+                    "DELETE FROM q WHERE id = (SELECT MIN(id) FROM q WHERE measurement = ?) RETURNING n, bytes",
+                    (measurement.value,),
+                ).fetchone()
+                if row is None:
+                    break
+                lines += row[0]
+                freed += row[1]
+            if lines:
+                self._count(measurement.value, lines)
+                _log.error("spool full, lines dropped measurement=%s lines=%d", measurement.value, lines)
+        return freed
+
+    def _count(self, name: str, lines: int) -> None:
+        self._connection.execute(
+            "INSERT INTO tally VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET lines = lines + excluded.lines",
+            (name, lines),
+        )
+
+
+def _row(parcel: Parcel) -> tuple[str, str, int, int, int, int, int, bytes]:
+    blob = gzip.compress(parcel.lines, GZIP_LEVEL, mtime=0)
+    return (
+        parcel.sink,
+        parcel.measurement.value,
+        parcel.count,
+        len(blob),
+        parcel.first_ms,
+        parcel.last_ms,
+        zlib.crc32(blob),
+        blob,
+    )
+
+
+def _lines(blob: bytes, crc: int) -> bytes:
+    if zlib.crc32(blob) != crc:
+        raise DamagedHistory("the checksum does not fit")
+    try:
+        return gzip.decompress(blob)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DamagedHistory(f"cannot be unpacked ({error})") from error
+
+
+def _readable(blob: bytes) -> bytes:
+    try:
+        return gzip.decompress(blob)
+    except (OSError, EOFError, zlib.error):
+        return b""

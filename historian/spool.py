@@ -1,0 +1,152 @@
+"""The spool: what is to reach a distant store is on this disk first, and leaves it only when it was taken.
+
+A reading is accepted when `append` returns, which is after the commit. Many appends at once share one commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from address_space.model.clock import Clock
+from historian.errors import HistoryError, StoreClosed
+from historian.outbox import DeadLetter, Outbox, Parcel, SpoolState, Verdict, Waiting
+
+__all__ = ["DeadLetter", "Parcel", "Spool", "SpoolOptions", "SpoolState", "Verdict", "Waiting"]
+
+FILE = "outbox.db"
+_NS_PER_MS = 1_000_000
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolOptions:
+    """Bounds of the spool. Above `ceiling_bytes` of parcels gauges and states are shed, then counters, never events."""
+
+    ceiling_bytes: int = 10 * 1024**3
+
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """One append that waits for its commit."""
+
+    parcels: Sequence[Parcel]
+    done: bool = False
+    error: HistoryError | None = None
+
+
+class Spool:
+    """Parcels on the way to their sinks. Use with `async with`; raises HistoryError where the disk does not write."""
+
+    def __init__(self, folder: Path, clock: Clock, options: SpoolOptions | None = None) -> None:
+        self.path = folder / FILE
+        self.options = options if options is not None else SpoolOptions()
+        self._clock = clock
+        self._outbox: Outbox | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._turns: list[_Turn] = []
+        self._commit = asyncio.Lock()
+        self._arrived: dict[str, asyncio.Event] = {}
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Open or make the file; one that is damaged as a whole is put aside and a new one begun."""
+        self._thread = ThreadPoolExecutor(1, "history-spool")
+        try:
+            self._outbox = await asyncio.get_running_loop().run_in_executor(
+                self._thread, Outbox, self.path, self.options.ceiling_bytes
+            )
+        except BaseException:
+            self._thread.shutdown(wait=False)
+            self._thread = None
+            raise
+
+    async def close(self) -> None:
+        """Finish what was asked for and release the file; a second call does nothing."""
+        thread, outbox = self._thread, self._outbox
+        self._thread = self._outbox = None
+        if thread is None or outbox is None:
+            return
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(thread, outbox.close)
+        await loop.run_in_executor(None, thread.shutdown)
+
+    async def append(self, parcels: Sequence[Parcel]) -> None:
+        """Keep parcels; they are on the disk when this returns."""
+        if not parcels:
+            return
+        turn = _Turn(parcels)
+        self._turns.append(turn)
+        async with self._commit:
+            if not turn.done:
+                await self._commit_all()
+        if turn.error is not None:
+            raise turn.error
+        for sink in {parcel.sink for parcel in parcels}:
+            self.arrivals(sink).set()
+
+    def arrivals(self, sink: str) -> asyncio.Event:
+        """Set whenever something for this sink was kept; whoever waits for it clears it."""
+        return self._arrived.setdefault(sink, asyncio.Event())
+
+    async def oldest(self, sink: str, parcels: int) -> list[Waiting]:
+        """The first parcels that wait for a sink, oldest first."""
+        return await self._run(lambda outbox: outbox.oldest(sink, parcels))
+
+    async def settle(self, verdict: Verdict) -> None:
+        """Do as the verdict says, all or nothing."""
+        now_ms = self._clock.now_ns() // _NS_PER_MS
+        await self._run(lambda outbox: outbox.settle(verdict, now_ms))
+
+    async def state(self) -> SpoolState:
+        """How much waits and what was given up."""
+        return await self._run(Outbox.state)
+
+    async def dead_letters(self, most: int = 100) -> list[DeadLetter]:
+        """The newest dead letters."""
+        return await self._run(lambda outbox: outbox.dead_letters(most))
+
+    async def revive(self) -> int:
+        """Put the dead letters back in the queue; says how many lines."""
+        lines = await self._run(Outbox.revive)
+        for event in self._arrived.values():
+            event.set()
+        return lines
+
+    async def _commit_all(self) -> None:
+        """Commit every append that waits, in one transaction; runs under the lock."""
+        turns, self._turns = self._turns, []
+        parcels = [parcel for turn in turns for parcel in turn.parcels]
+        error: HistoryError | None = None
+        work = asyncio.ensure_future(self._run(lambda outbox: outbox.append(parcels)))
+        try:
+            await asyncio.shield(work)
+        except HistoryError as refused:
+            error = refused
+        except asyncio.CancelledError:
+            await asyncio.wait([work])  # the others' parcels are part of it: they learn what became of them
+            found = work.exception()
+            error = found if isinstance(found, HistoryError) else None
+            raise
+        finally:
+            for turn in turns:
+                turn.done, turn.error = True, error
+
+    async def _run(self, work: Callable[[Outbox], _Result]) -> _Result:
+        outbox = self._outbox
+        if self._thread is None or outbox is None:
+            raise StoreClosed("the spool is not open", where=str(self.path))
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, outbox)

@@ -1,0 +1,134 @@
+"""Writing to and reading from a real InfluxDB 1.x, with its plug pulled."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from address_space.model.clock import SystemClock
+from address_space.model.ids import NodeUid
+from historian.api import Readings
+from historian.forwarder import Answer, Forwarder
+from historian.influx import InfluxQl, InfluxServer, InfluxSink, LineWriter, ServerOptions, Tags, Version
+from historian.influx.query import literal, quoted
+from historian.schema import Measurement
+from historian.spool import Spool, Verdict
+
+FIELDS = ("ActiveEnergyImport", "ActiveEnergyExport")
+START_MS = 1_800_000_000_000
+
+
+@pytest.fixture
+def server(influxd, request: pytest.FixtureRequest) -> InfluxServer:
+    database = "db_" + request.node.name.partition("[")[0][-40:]
+    made = InfluxServer(ServerOptions(influxd.url, database))
+    InfluxQl(made, database).ask(f"CREATE DATABASE {quoted(database)}")
+    return made
+
+
+@pytest.fixture
+async def sink(server: InfluxServer) -> AsyncIterator[InfluxSink]:
+    made = InfluxSink("influx", server.options)
+    yield made
+    await made.close()
+
+
+def count(server: InfluxServer) -> int:
+    found = InfluxQl(server, server.options.database).ask("SELECT COUNT(q) FROM energy")
+    return int(found[0].column("count")[0]) if found else 0
+
+
+def readings(slot: int, units: int = 50) -> Readings:
+    values = np.arange(units * 2, dtype=float).reshape(units, 2) + slot * 1000
+    times = np.full(units, START_MS + slot * 1000)
+    return Readings(Measurement.ENERGY, FIELDS, np.arange(units), times, values, np.zeros((units, 2), np.uint32))
+
+
+async def writer_into(spool: Spool, units: int = 50) -> LineWriter:
+    writer = LineWriter(spool, ["influx"], lambda _: Tags("electricity", "north 1"))
+    await writer.series([NodeUid(f"m{number}") for number in range(units)])
+    return writer
+
+
+def test_the_server_tells_its_version(server: InfluxServer) -> None:
+    version, named = server.version()
+    assert version in (Version.V1_OLD, Version.V1)
+    assert named.startswith("1.")
+
+
+async def test_readings_arrive_once_however_often_they_are_sent(
+    server: InfluxServer, sink: InfluxSink, tmp_path: Path
+) -> None:
+    async with Spool(tmp_path, SystemClock()) as spool:
+        writer = await writer_into(spool)
+        forwarder = Forwarder(spool, sink, SystemClock())
+        for _ in range(3):
+            await writer.write([readings(slot) for slot in range(4)])
+            await forwarder.drain()
+    assert count(server) == 200
+    (found,) = InfluxQl(server, server.options.database).ask(
+        "SELECT ActiveEnergyImport FROM energy WHERE point = " + literal("m7")
+    )
+    assert found.column("ActiveEnergyImport") == [0.014, 1.014, 2.014, 3.014]
+    assert found.column("time") == [START_MS + 1000 * slot for slot in range(4)]
+
+
+async def test_a_bad_line_is_put_aside_and_all_good_ones_are_stored(
+    server: InfluxServer, sink: InfluxSink, tmp_path: Path
+) -> None:
+    async with Spool(tmp_path, SystemClock()) as spool:
+        await (await writer_into(spool)).write([readings(0)])
+        (waiting,) = await spool.oldest("influx", 1)
+        lines = waiting.parcel.lines.split(b"\n")
+        lines[10] = b"energy,point=m10 ActiveEnergyImport= 1800000000000"
+        lines[30] = b'energy,point=m30 ActiveEnergyImport="text" 1800000000000'
+        await spool.settle(Verdict(cut=[(waiting.id, [replace(waiting.parcel, lines=b"\n".join(lines))])]))
+        await Forwarder(spool, sink, SystemClock()).drain()
+        letters = {letter.lines: letter.error for letter in await spool.dead_letters()}
+    assert set(letters) == {lines[10], lines[30]}
+    assert "missing field value" in letters[lines[10]]
+    assert "field type conflict" in letters[lines[30]]
+    assert count(server) == 48
+
+
+async def test_a_post_beyond_the_servers_limit_is_too_large(sink: InfluxSink) -> None:
+    line = b"energy,point=m1 ActiveEnergyImport=1,q=0i 18000000000%05d"
+    body = b"\n".join(line % number for number in range(70_000))
+    assert len(body) > 3_000_000
+    assert (await sink.post(body)).answer is Answer.TOO_LARGE
+
+
+async def test_a_missing_database_is_a_denial_that_keeps_everything(influxd) -> None:
+    sink = InfluxSink("influx", ServerOptions(influxd.url, "nowhere"))
+    try:
+        reply = await sink.post(b"energy,point=m1 q=0i 1")
+    finally:
+        await sink.close()
+    assert reply.answer is Answer.DENIED
+    assert "nowhere" in reply.detail
+
+
+async def test_pulling_the_plug_of_the_server_loses_nothing(
+    influxd, server: InfluxServer, sink: InfluxSink, tmp_path: Path
+) -> None:
+    async with Spool(tmp_path, SystemClock()) as spool:
+        writer = await writer_into(spool)
+        forwarder = Forwarder(spool, sink, SystemClock())
+        await writer.write([readings(0)])
+        await forwarder.drain()
+        influxd.kill()
+        try:
+            for slot in range(1, 20):
+                await writer.write([readings(slot)])
+            await forwarder.drain()
+            assert forwarder.state.trouble
+            assert (await spool.state()).lines == 19 * 50
+        finally:
+            influxd.start()
+        await forwarder.drain()
+        assert (await spool.state()).lines == 0
+    assert count(server) == 20 * 50
