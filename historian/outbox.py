@@ -137,7 +137,8 @@ class Outbox:
         """The first parcels that wait for a sink; those that cannot be read back become dead letters on the way."""
         with translated(str(self.path)):
             found = self._connection.execute(
-                "SELECT id, measurement, n, t_min, t_max, tries, crc, CAST(d AS BLOB) FROM q WHERE sink = ? ORDER BY id LIMIT ?",
+                "SELECT id, measurement, n, t_min, t_max, tries, crc, CAST(d AS BLOB) FROM q "
+                "WHERE sink = ? ORDER BY id LIMIT ?",
                 (sink, parcels),
             ).fetchall()
         waiting: list[Waiting] = []

@@ -11,10 +11,22 @@ import pytest
 
 from address_space.model.clock import SystemClock
 from address_space.model.ids import NodeUid
+from address_space.model.quality import Reason
+from address_space.model.quantity import Quantity
 from historian.api import Readings
 from historian.forwarder import Answer, Forwarder
-from historian.influx import InfluxQl, InfluxServer, InfluxSink, LineWriter, ServerOptions, Tags, Version
-from historian.influx.query import literal, quoted
+from historian.influx import (
+    InfluxQl,
+    InfluxReader,
+    InfluxServer,
+    InfluxSink,
+    LineWriter,
+    ServerOptions,
+    Tags,
+    Version,
+    set_up,
+)
+from historian.influx.query import quoted
 from historian.schema import Measurement
 from historian.spool import Spool, Verdict
 
@@ -70,9 +82,7 @@ async def test_readings_arrive_once_however_often_they_are_sent(
             await writer.write([readings(slot) for slot in range(4)])
             await forwarder.drain()
     assert count(server) == 200
-    (found,) = InfluxQl(server, server.options.database).ask(
-        "SELECT ActiveEnergyImport FROM energy WHERE point = " + literal("m7")
-    )
+    (found,) = InfluxQl(server, server.options.database).ask("SELECT ActiveEnergyImport FROM energy WHERE point = 'm7'")
     assert found.column("ActiveEnergyImport") == [0.014, 1.014, 2.014, 3.014]
     assert found.column("time") == [START_MS + 1000 * slot for slot in range(4)]
 
@@ -132,3 +142,48 @@ async def test_pulling_the_plug_of_the_server_loses_nothing(
         await forwarder.drain()
         assert (await spool.state()).lines == 0
     assert count(server) == 20 * 50
+
+
+async def test_what_was_written_reads_back_as_from_any_store(
+    server: InfluxServer, sink: InfluxSink, tmp_path: Path
+) -> None:
+    uid, imported, power = NodeUid("m7"), Quantity.ACTIVE_ENERGY_IMPORT, Quantity.ACTIVE_POWER
+    gauges = Readings(
+        Measurement.INST,
+        ("ActivePower",),
+        np.array([7, 7]),
+        np.array([START_MS + 500, START_MS + 9_500]),
+        np.array([[1500.0], [np.nan]]),
+        np.array([[Reason.SUBSTITUTED.status], [Reason.TIMEOUT.status]], np.uint32),
+    )
+    async with Spool(tmp_path, SystemClock()) as spool:
+        await (await writer_into(spool)).write([*(readings(slot) for slot in range(10)), gauges])
+        await Forwarder(spool, sink, SystemClock()).drain()
+    reader = InfluxReader(server.options)
+    try:
+        whole = await reader.read_raw(uid, imported, START_MS, START_MS + 60_000, 100)
+        assert whole.time_ms.tolist() == [START_MS + 1000 * slot for slot in range(10)]
+        assert whole.values.tolist() == [slot + 0.014 for slot in range(10)]
+        assert not whole.more
+        part = await reader.read_raw(uid, imported, START_MS, START_MS + 60_000, 3, newest_first=True)
+        assert part.time_ms.tolist() == [START_MS + 1000 * slot for slot in (9, 8, 7)]
+        assert part.more
+        measured = await reader.read_raw(uid, power, START_MS, START_MS + 60_000, 100)
+        assert (measured.values.tolist(), measured.status.tolist()) == ([1.5], [Reason.SUBSTITUTED.status])
+        assert await reader.bounds(uid, imported) == (START_MS, START_MS + 9_000)
+        assert await reader.value_before(uid, imported, START_MS + 4_999) == (START_MS + 4_000, 4.014, 0)
+        assert await reader.value_after(uid, imported, START_MS + 4_001) == (START_MS + 5_000, 5.014, 0)
+        assert await reader.value_after(uid, imported, START_MS + 9_001) is None
+        latest = await reader.latest([NodeUid("m8"), NodeUid("nobody"), uid], [imported, power])
+        assert latest.values[:, 0].tolist()[::2] == [9.016, 9.014]
+        assert latest.time_ms.tolist() == [[START_MS + 9_000, 0], [0, 0], [START_MS + 9_000, START_MS + 500]]
+    finally:
+        await reader.close()
+
+
+def test_set_up_may_be_run_again_and_sets_the_retention(influxd) -> None:
+    made = InfluxServer(ServerOptions(influxd.url, "by_set_up"))
+    for days in (0, 30, 30):
+        assert set_up(made, days).version.startswith("1.")
+    (policies,) = InfluxQl(made, "by_set_up").ask('SHOW RETENTION POLICIES ON "by_set_up"')
+    assert dict(zip(policies.column("name"), policies.column("duration"), strict=True)) == {"autogen": "720h0m0s"}
