@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from tests.scale import browsing, bulk_read, notifications, polling, recording, startup, updates
+from tests.scale import browsing, bulk_read, kills, notifications, polling, recording, startup, updates
 from tests.scale.contenders import Lineup, contenders, running
 from tests.scale.progress import Steps
 from tests.scale.size import Size
 from tests.scale.table import Row, table
 
-ALONE = {module.NAME: module.run for module in (startup, updates, polling, recording)}
+ALONE = {module.NAME: module.run for module in (startup, updates, polling, recording, kills)}
 BESIDE = {module.NAME: module.run for module in (bulk_read, notifications, browsing)}
 """Those that measure other servers too."""
 BENCHMARKS = [
@@ -26,6 +26,7 @@ BENCHMARKS = [
     notifications.NAME,
     polling.NAME,
     recording.NAME,
+    kills.NAME,
     browsing.NAME,
 ]
 WIDTH = 140
