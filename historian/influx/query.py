@@ -36,8 +36,15 @@ class InfluxQl:
         self._database = database
 
     def ask(self, statement: str) -> list[Result]:
-        """All series of the answer; raises HistoryError."""
-        return list(self._series(statement))
+        """All series of the answer, each whole; raises HistoryError."""
+        found: list[Result] = []
+        for series in self._series(statement):
+            last = found[-1] if found else None
+            if last is not None and (last.name, last.tags, last.columns) == (series.name, series.tags, series.columns):
+                last.values.extend(series.values)  # a further chunk of it
+            else:
+                found.append(series)
+        return found
 
     def _series(self, statement: str) -> Iterator[Result]:
         fields = {"q": statement, "db": self._database, "epoch": "ms", "chunked": "true", "chunk_size": "10000"}

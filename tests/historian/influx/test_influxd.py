@@ -181,6 +181,13 @@ async def test_what_was_written_reads_back_as_from_any_store(
         await reader.close()
 
 
+async def test_a_long_answer_comes_in_chunks_and_is_one_series(server: InfluxServer, sink: InfluxSink) -> None:
+    body = "\n".join(f"energy,point=m1 ActiveEnergyImport={number} {START_MS + number}" for number in range(25_000))
+    assert (await sink.post(body.encode())).answer is Answer.STORED
+    (found,) = InfluxQl(server, server.options.database).ask("SELECT ActiveEnergyImport FROM energy")
+    assert found.column("ActiveEnergyImport") == list(range(25_000))
+
+
 def test_set_up_may_be_run_again_and_sets_the_retention(influxd) -> None:
     made = InfluxServer(ServerOptions(influxd.url, "by_set_up"))
     for days in (0, 30, 30):

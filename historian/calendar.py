@@ -1,0 +1,71 @@
+"""Buckets of time in a site's zone: quarters of an hour, hours, days and months, with days of 23 and 25 hours right."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from enum import Enum
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+MINUTE_MS = 60_000
+Instants = NDArray[np.int64]
+
+
+class Width(Enum):
+    """How long a bucket is; the value is its name in storage, frozen."""
+
+    QUARTER = "15m"
+    HOUR = "1h"
+    DAY = "1d"
+    MONTH = "1mo"
+
+    @property
+    def minutes(self) -> int:
+        """Minutes of a bucket within a day; 0 for days and months."""
+        return {Width.QUARTER: 15, Width.HOUR: 60}.get(self, 0)
+
+
+def day_start(day: date, zone: ZoneInfo) -> int:
+    """When a local day begins, in ms: its midnight, or the first moment after it where there is no midnight."""
+    local = datetime(day.year, day.month, day.day, tzinfo=zone)
+    return round(local.astimezone(UTC).timestamp() * 1000)
+
+
+def local_day(time_ms: int, zone: ZoneInfo) -> date:
+    """The local day of an instant."""
+    return datetime.fromtimestamp(time_ms / 1000, zone).date()
+
+
+def edges(start_ms: int, end_ms: int, width: Width, zone: ZoneInfo) -> Instants:
+    """Edges of all buckets that touch [start_ms, end_ms), ascending: one more than there are buckets.
+
+    Within a day buckets are counted from its beginning in elapsed time, so that a day of 25 hours has 25; the last one
+    before midnight is shorter where the day's length is no multiple of it.
+    """
+    if end_ms <= start_ms:
+        return np.empty(0, np.int64)
+    first, last = local_day(start_ms, zone), local_day(end_ms - 1, zone)
+    if width is Width.MONTH:
+        return np.array(_months(first, last, zone), np.int64)
+    days = [first + timedelta(days=number) for number in range((last - first).days + 2)]
+    starts = [day_start(day, zone) for day in days]
+    if width is Width.DAY:
+        return np.array(starts, np.int64)
+    step = width.minutes * MINUTE_MS
+    parts = [np.arange(begin, end, step, dtype=np.int64) for begin, end in pairwise(starts)]
+    every = np.append(np.concatenate(parts), starts[-1])
+    low = int(np.searchsorted(every, start_ms, "right")) - 1
+    high = int(np.searchsorted(every, end_ms, "left"))
+    return every[low : high + 1]
+
+
+def _months(first: date, last: date, zone: ZoneInfo) -> list[int]:
+    month = first.replace(day=1)
+    found = [day_start(month, zone)]
+    while month <= last:
+        month = (month.replace(day=28) + timedelta(days=4)).replace(day=1)
+        found.append(day_start(month, zone))
+    return found
