@@ -119,9 +119,9 @@ async def test_a_full_disk_stops_no_value_and_what_waited_is_stored_when_there_i
     stand: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert stand.hub is not None
-    store, recorder = stand.hub.store, stand.hub.recorder
+    assert stand.hub.history is not None
+    store, recorder = stand.hub.history.store, stand.hub.history.recorder
     assert store is not None
-    assert recorder is not None
     began_ns = stand.clock.now_ns()
     month = datetime.fromtimestamp(began_ns / NS, UTC).strftime("%Y%m")
 

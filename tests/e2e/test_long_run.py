@@ -127,8 +127,8 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
             until_ns = began_ns + round((RUN_S - REST_S) * NS)
             torments = [(meter, Random(dice.random())) for meter in SICK]
             await asyncio.gather(*(_torment(stand, meter, own, until_ns, spells) for meter, own in torments))
-        assert hub.recorder is not None
-        await hub.recorder.flush()
+        assert hub.history is not None
+        await hub.history.recorder.flush()
         history: dict[str, list[tuple[int, float]]] = {}
         async with stand.client() as client:
             for point in points:

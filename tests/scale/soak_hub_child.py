@@ -12,7 +12,7 @@ from typing import Any
 
 from config.settings import load_settings
 from historian.sqlite import StoreOptions
-from server import app
+from server import history
 from server.app import Hub, draw
 from server.cli.logs import set_up_logging
 from server.cli.loop import run_loop
@@ -25,7 +25,7 @@ PAGE_CACHE_MB = 4
 def census(hub: Hub) -> dict[str, Any]:
     """What is there at the moment."""
     inside = hub.opcua._iserver
-    recorder = hub.recorder
+    kept = hub.history
     return {
         "tasks": len(asyncio.all_tasks()),
         "threads": threading.active_count(),
@@ -34,7 +34,7 @@ def census(hub: Hub) -> dict[str, Any]:
         "subscriptions": len(inside.subscription_service.hub_subscriptions()),
         "items": inside.subscription_service.item_count,
         "applied": hub.engine.values_applied,
-        "committed": 0 if recorder is None else recorder.counters.committed,
+        "committed": 0 if kept is None else kept.recorder.counters.committed,
     }
 
 
@@ -57,7 +57,7 @@ def main() -> None:
     given = arguments()
     log = os.open(given["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, sys.stderr.fileno())
-    app.StoreOptions = partial(StoreOptions, cache_mb=PAGE_CACHE_MB)
+    history.StoreOptions = partial(StoreOptions, cache_mb=PAGE_CACHE_MB)
     settings = load_settings(Path(given["config"]))
     set_up_logging(settings.log.level, settings.log.format)
     run_loop(serve(Hub(draw(settings))))
