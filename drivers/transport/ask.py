@@ -13,6 +13,9 @@ SILENCE_S = 0.5
 LONGEST_ANSWER = 300
 """Bytes of the longest answer of any protocol; a device that babbles on is heard no longer than these take."""
 
+MOST_HEARD = 4096
+"""Bytes of noise and answer after which it is noise; where a line has no speed of its own, time alone is no bound."""
+
 _Answer = TypeVar("_Answer")
 
 
@@ -24,10 +27,12 @@ async def ask(
     clock: Clock,
     *,
     silence_s: float = SILENCE_S,
+    begun: Callable[[], bool] | None = None,
 ) -> tuple[_Answer | None, int]:
     """Send `request` and hand `take` what arrives until it returns an answer; returns that and the bytes heard.
 
-    The answer must begin within `timeout_s` of the request's last byte. It is None where nothing fitting came: with
+    The answer must begin within `timeout_s` of the request's last byte; `begun` tells whether what was taken may be its
+    beginning, without it any byte may. It is None where nothing fitting came: with
     0 bytes heard the device was silent, else what came was broken. What had arrived before is thrown away first.
     Raises ChannelDown, and whatever `take` raises.
     """
@@ -40,7 +45,7 @@ async def ask(
     while True:
         now_ns = clock.monotonic_ns()
         limit_s = (begin_by_ns - now_ns) / NS
-        if heard:
+        if heard and (begun is None or begun()):
             limit_s = min(max(silence_s, limit_s), (end_by_ns - now_ns) / NS)
         data = await link.receive(limit_s) if limit_s > 0 else b""
         if not data:
@@ -49,3 +54,5 @@ async def ask(
         answer = take(data)
         if answer is not None:
             return answer, heard
+        if heard > MOST_HEARD:
+            return None, heard

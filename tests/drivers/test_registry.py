@@ -8,12 +8,12 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from drivers.registry import GROUP, BrokenPlugin, load_drivers
+from drivers.api import DriverPlugin
+from drivers.registry import _OFFERS, GROUP, BrokenPlugin, load_drivers
 
 
 def plugin(name="mine", **more):
-    offers = dict.fromkeys(("options", "compile", "check_address", "protocol", "line", "create"))
-    return SimpleNamespace(name=name, **(offers | more))
+    return SimpleNamespace(**(dict.fromkeys(_OFFERS) | more | {"name": name}))
 
 
 @pytest.fixture
@@ -55,6 +55,10 @@ def test_the_same_entry_point_seen_twice_is_one_driver(installed):
 def test_a_driver_that_cannot_be_imported_is_named_with_the_cause():
     with pytest.raises(BrokenPlugin, match=r"'gone'.*ModuleNotFoundError.*reinstall"):
         load_drivers([EntryPoint("gone", "no_such_module_here:plugin", GROUP)])
+
+
+def test_what_a_driver_must_offer_is_all_of_the_contract():
+    assert set(_OFFERS) == {name for name in vars(DriverPlugin) if not name.startswith("_")}
 
 
 def test_a_driver_that_offers_too_little_is_told_what_it_lacks(installed):

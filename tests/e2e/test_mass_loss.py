@@ -35,6 +35,7 @@ from drivers.modbus.compile import compile_profile
 from drivers.poller import PollClass, PolledDevice, Poller
 from drivers.profiles import load_library
 from drivers.registry import load_drivers
+from drivers.transport import Lines
 from server.engine import Engine
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -117,7 +118,7 @@ async def test_a_line_with_ten_thousand_meters_is_lost_without_holding_up_the_lo
     compiled = compile_profile(load_library(tmp_path).get("bench/meter"))
     plugin = load_drivers()["modbus"]
     options = plugin.options(host="127.0.0.1", port=free_port(), timeout_ms=200)
-    channel = Channel("gone", plugin.create("gone", options), plugin.line(options), city.clock)
+    channel = Channel("gone", plugin.create("gone", options, Lines(city.clock)), plugin.line(options), city.clock)
     classes = (PollClass(1.0, (0, 1, 2, 3)),)
     devices = [
         PolledDevice(

@@ -10,13 +10,25 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from tests.scale import browsing, bulk_read, kills, notifications, polling, recording, startup, updates
+from tests.scale import (
+    browsing,
+    bulk_read,
+    bus,
+    codecs,
+    dial_in,
+    kills,
+    notifications,
+    polling,
+    recording,
+    startup,
+    updates,
+)
 from tests.scale.contenders import Lineup, contenders, running
 from tests.scale.progress import Steps
 from tests.scale.size import Size
 from tests.scale.table import Row, table
 
-ALONE = {module.NAME: module.run for module in (startup, updates, polling, recording, kills)}
+ALONE = {module.NAME: module.run for module in (startup, updates, polling, bus, codecs, dial_in, recording, kills)}
 BESIDE = {module.NAME: module.run for module in (bulk_read, notifications, browsing)}
 """Those that measure other servers too."""
 BENCHMARKS = [
@@ -25,6 +37,9 @@ BENCHMARKS = [
     updates.NAME,
     notifications.NAME,
     polling.NAME,
+    bus.NAME,
+    codecs.NAME,
+    dial_in.NAME,
     recording.NAME,
     kills.NAME,
     browsing.NAME,

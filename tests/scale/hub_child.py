@@ -103,7 +103,7 @@ async def serve(hub: app.Hub, phases: Phases) -> None:
     profiled = Profiled()
 
     def counters() -> dict[str, Any]:
-        recorder = hub.recorder
+        recorder = None if hub.history is None else hub.history.recorder
         return {
             "applied": hub.engine.values_applied,
             "readings": hub.engine.readings_applied,

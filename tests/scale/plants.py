@@ -49,6 +49,7 @@ class PlantFiles:
     polled         whether the meters are enabled
     history        whether readings are recorded
     poll_s         poll period of every variable
+    modems_at      port of the hub that the channels' gateways dial in to; 0 where the hub connects to them
     """
 
     meters: int
@@ -59,6 +60,7 @@ class PlantFiles:
     polled: bool = True
     history: bool = True
     poll_s: float = 60.0
+    modems_at: int = 0
 
     def write(self, folder: Path) -> Path:
         """Write hub.toml, plant.yaml, a meter list and a profile; returns the path of hub.toml."""
@@ -103,7 +105,14 @@ level = "error"
         lines.append("channels:")
         for number in channels:
             port = self.meter_ports[number % len(self.meter_ports)]
-            lines.append(f"  c{number:05d}: {{driver: modbus, options: {{host: 127.0.0.1, port: {port}}}}}")
+            options = f"host: 127.0.0.1, port: {port}"
+            if self.modems_at:
+                options = (
+                    f"transport: dial_in, listen_host: 127.0.0.1, listen_port: {self.modems_at}, "
+                    f"modem: gateway{number:05d}, heartbeat: HEARTBEAT, "
+                    "timeout_ms: 5000, connect_timeout_ms: 9000"
+                )
+            lines.append(f"  c{number:05d}: {{driver: modbus, options: {{{options}}}}}")
         return "\n".join(lines) + "\n"
 
     def _profile(self) -> str:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from tests.scale import bulk_read, recording, updates
+from tests.scale import bulk_read, bus, dial_in, recording, updates
 from tests.scale.contenders import NODE, OURS, STOCK, Contender, Lineup, Model, Running, hub, running, stock
 from tests.scale.measure import Figure
 from tests.scale.size import Size
@@ -41,6 +41,12 @@ def test_recording_is_at_least_a_hundred_times_faster_than_with_stock_asyncua() 
     rows = recording.run(Size.TINY, quiet)
     assert (by_name(rows, "Recorded").ratio or 0.0) > 100.0
     assert (by_name(rows, "packed day").ours.value) < by_name(rows, "hot day").ours.value
+
+
+def test_gateways_that_dial_in_are_all_polled_and_cost_less_than_a_core() -> None:
+    rows = dial_in.run(Size.TINY, quiet)
+    assert by_name(rows, "Share of a core").met
+    assert "5 gateways × 10 meters" in rows[0].what
 
 
 def test_a_ratio_says_how_many_times_better_whichever_way_is_good() -> None:
@@ -82,3 +88,9 @@ def test_a_figure_is_the_median_with_its_extremes() -> None:
 def test_every_row_finds_its_place_in_the_table() -> None:
     rows = [Row("a", "one", "s", Figure.once(1.0)), Row("b", "two", "B", Figure(1.0, 0.5, 2.0), Figure.once(3.0), 4.0)]
     assert table(rows).row_count == len(rows)
+
+
+async def test_a_serial_bus_is_used_to_nine_tenths_of_what_it_allows_and_the_budget_foretells_its_round() -> None:
+    measured = await bus.measure(next(bus.protocols()), 3.0)
+    assert 0.9 <= measured.allowed <= 1.02
+    assert measured.budget_cycle_s == pytest.approx(measured.cycle_s, rel=0.1)
