@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from enum import Enum
+from fractions import Fraction
 
 from drivers.codec.bcd import from_bcd, from_mod10000, to_bcd, to_mod10000
 
@@ -82,6 +83,11 @@ _SHAPES: dict[NumberType, tuple[str, int]] = {
 }
 
 BCD = frozenset({NumberType.BCD16, NumberType.BCD32, NumberType.BCD64})
+
+
+def exact(number: float) -> Fraction:
+    """The decimal number as it was written, not the nearest binary one."""
+    return Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
 
 
 def refine(kind: NumberType, unpacked: int | float | bytes) -> Raw | None:

@@ -12,10 +12,11 @@ import numpy as np
 
 from address_space.model.quality import Reason
 from drivers.api import Device, Reading, ReadPlan, Request
+from drivers.codec import exact
 from drivers.modbus.absence import Span
-from drivers.modbus.compile import exact
 from drivers.modbus.decode import Program
 from drivers.modbus.layout import CompiledPoint, CompiledProfile, Make, RatioSource
+from drivers.modbus.overdue import answer_size
 from drivers.modbus.plan import Read, plan_reads
 
 
@@ -54,7 +55,17 @@ class Answer:
     pt: Fraction | None = None
 
 
-def build_plan(profile: CompiledProfile, offsets: tuple[int, ...]) -> Plan:
+READ_REQUEST = 8
+READ_OVERHEAD = 5
+"""Bytes of a read in RTU: of the request, and of an answer beside its data."""
+
+
+def frame_size(rtu_bytes: int, ascii_frames: bool) -> int:  # noqa: FBT001 - which of the two serial framings
+    """Bytes on a serial line of a frame that has so many in RTU: ASCII sends two characters a byte, one sum byte."""
+    return 2 * rtu_bytes + 1 if ascii_frames else rtu_bytes
+
+
+def build_plan(profile: CompiledProfile, offsets: tuple[int, ...], *, ascii_frames: bool = False) -> Plan:
     """Requests and decoders for the points at `offsets`, for each make of a profile."""
     reads = [plan_reads(make, offsets) for make in profile.makes]
     requests: list[Request] = []
@@ -63,7 +74,9 @@ def build_plan(profile: CompiledProfile, offsets: tuple[int, ...]) -> Plan:
         spans = tuple(
             _optional_spans(make, offsets, read) if read else () for make, read in zip(profile.makes, own, strict=True)
         )
-        requests.append(Request(Key(index, own, spans), next(str(read) for read in own if read)))
+        label = next(str(read) for read in own if read)
+        received = max(frame_size(READ_OVERHEAD + answer_size(read), ascii_frames) for read in own if read)
+        requests.append(Request(Key(index, own, spans), label, frame_size(READ_REQUEST, ascii_frames), received))
     programs = tuple(Program(make, offsets, each) for make, each in zip(profile.makes, reads, strict=True))
     return Plan(offsets, tuple(requests), programs)
 
@@ -73,7 +86,7 @@ def _optional_spans(make: Make, offsets: Sequence[int], read: Read) -> tuple[Spa
     inside = [
         (point, (first, first + count))
         for point in points
-        for register in point.registers
+        for register in point.all_registers
         for first, count in register.runs
         if read.covers(register.fc, first)
     ]
@@ -109,7 +122,13 @@ def assemble(device: Device, plan: ReadPlan, answers: Mapping[Request, Any]) -> 
                 values[position] = nan
                 statuses[position] = reason.status
                 texts.pop(position, None)
-    return Reading(np.array(values, np.float64), np.array(statuses, np.uint32), texts)
+    for position, stand_in in program.fallbacks:
+        if statuses[position] == Reason.NOT_SUPPORTED.status:
+            values[position], statuses[position] = values[stand_in], statuses[stand_in]
+    if program.fallbacks:
+        del values[program.asked :], statuses[program.asked :]
+    moment_ns = None if reasons else program.moment_ns(blocks, device.zone)
+    return Reading(np.array(values, np.float64), np.array(statuses, np.uint32), texts, moment_ns)
 
 
 def _trouble(

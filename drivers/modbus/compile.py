@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
 from address_space.model.quantity import Kind
-from drivers.codec import NumberType
+from drivers.codec import NumberType, exact
 from drivers.errors import ProfileError
+from drivers.modbus.compile_steps import Checker, compile_clock, compile_commands
+from drivers.modbus.inversion import invert
 from drivers.modbus.layout import (
     CompiledPoint,
     CompiledProfile,
@@ -23,19 +26,20 @@ from drivers.modbus.layout import (
     Sign,
     Term,
 )
+from drivers.modbus.slips import slips_of
+from drivers.modbus.steps import ClockRegisters, CompiledCommand
 from drivers.profiles import Profile, ProfilePoint, Variant, size_in_base
 from drivers.profiles.modbus_schema import (
     Entry,
     PointAddress,
     RatioEntry,
-    ReadBackEntry,
     RegisterEntry,
     Rule,
     Section,
     SignEntry,
     TermEntry,
-    WriteEntry,
 )
+from drivers.profiles.schema import POINT_KEYS
 from drivers.profiles.validation import validated
 
 _Entry = TypeVar("_Entry", bound=Entry)
@@ -50,10 +54,12 @@ def compile_profile(profile: Profile) -> CompiledProfile:
         compiler.make(variant.name, variant.points, variant.settings, ("variants", variant.name, "points"), variant)
         for variant in profile.variants
     ]
-    compiler.check_commands()
+    commands = compiler.commands()
     if compiler.mistakes:
         raise ProfileError.of(compiler.mistakes)
-    return CompiledProfile(profile, tuple(makes), tuple(point.quantity for point in profile.points))
+    differs = len(makes) > 1 or any(isinstance(ratio, RatioRegister) for make in makes for ratio in (make.ct, make.pt))
+    quantities = tuple(point.quantity for point in profile.points)
+    return CompiledProfile(profile, tuple(makes), quantities, commands, differs=differs)
 
 
 class _Compiler:
@@ -71,6 +77,11 @@ class _Compiler:
     ) -> Make:
         section = self._checked(Section, settings, (self._profile.protocol,)) or Section()
         compiled = tuple(self._point(point, section, (*path, point.name)) for point in points)
+        if section.inverted:
+            compiled, alone = invert(compiled)
+            for lone in alone:
+                what = f"{lone} has nothing to be swapped with, and the meter is said to be inverted"
+                self._say(what, (*path, lone), "add its counterpart, or leave the point out with null")
         limits = Limits(
             section.max_words,
             section.max_gap if section.gaps == "readable" else 0,
@@ -81,6 +92,8 @@ class _Compiler:
             if first < 0 or first + words > 0x10000 or fc < 3:
                 self._say("a block lies within the 65536 registers", (self._profile.protocol, "blocks"))
         self._check_atomic(compiled, limits, path)
+        for slip in slips_of(compiled, counts_from_zero="base" not in settings):
+            self._say(slip.what, (*path, slip.name, "at"), slip.hint)
         return Make(
             name,
             compiled,
@@ -89,19 +102,22 @@ class _Compiler:
             self._ratio(section.ratios.pt, section, "pt"),
             self._conditions(variant, section),
             section.gap_ms / 1000,
+            self._clock(section),
         )
 
-    def check_commands(self) -> None:
-        """Check the protocol's part of every command."""
-        for command in self._profile.commands:
-            for index, step in enumerate(command.steps):
-                path: _Path = ("commands", command.name, "steps", index)
-                if step.write is not None:
-                    entry = self._checked(WriteEntry, step.write, (*path, "write"))
-                    if entry is not None and (entry.values is None) == (entry.argument is None):
-                        self._say("a write has either values or argument", (*path, "write"))
-                if step.read_back is not None:
-                    self._checked(ReadBackEntry, step.read_back, (*path, "read_back"))
+    def commands(self) -> Mapping[str, CompiledCommand]:
+        """The commands of the profile."""
+        section = validated(Section, self._profile.settings)[0] or Section()
+        return compile_commands(self._profile, section, Checker(self._checked, self._register, self._say))
+
+    def _clock(self, section: Section) -> ClockRegisters | None:
+        """The clock that dates the readings."""
+        if section.clock is None:
+            return None
+        clock = compile_clock(section.clock, section)
+        if clock is None:
+            self._say("the clock lies within the 65536 registers", (self._profile.protocol, "clock", "at"))
+        return clock if section.clock.stamp else None
 
     def _point(self, point: ProfilePoint, section: Section, path: _Path) -> CompiledPoint | None:
         if not point.address:
@@ -110,16 +126,18 @@ class _Compiler:
         size = size_in_base(point.unit, point.quantity)
         if address is None or size is None:
             return None
-        entries = [address.term] if address.term else address.sum or []
+        better = address.prefer or address.term
+        entries = [better] if better else address.sum or []
         terms = [self._term(entry, size, section, path) for entry in entries]
         whole = [term for term in terms if term is not None]
-        if len(whole) != len(entries):
+        divisor = self._term(address.over, Fraction(1), section, path) if address.over else None
+        if len(whole) != len(entries) or (address.over and divisor is None):
             return None
         is_text = point.quantity.kind is Kind.TEXT
         if any((term.register.type is NumberType.STRING) is not is_text for term in whole):
             self._say("a string is for a quantity that is a text, and the other way round", (*path, "type"))
             return None
-        return CompiledPoint(
+        compiled = CompiledPoint(
             quantity=point.quantity,
             terms=tuple(whole),
             ratio=RatioKind(address.ratio),
@@ -128,7 +146,15 @@ class _Compiler:
             four_quadrant=address.transform == "four_quadrant_pf",
             atomic=address.atomic,
             optional=address.optional,
+            shared=address.shared,
+            divisor=divisor,
         )
+        if address.prefer is None or address.term is None:
+            return compiled
+        lesser = self._term(address.term, size, section, path)
+        if lesser is None:
+            return None
+        return replace(compiled, optional=True, fallback=replace(compiled, terms=(lesser,)))
 
     def _term(self, entry: TermEntry, size: Fraction, section: Section, path: _Path) -> Term | None:
         register = self._register(entry, section, path)
@@ -159,7 +185,8 @@ class _Compiler:
 
     def _register(self, entry: RegisterEntry, section: Section, path: _Path) -> Register | None:
         numbers = entry.at if isinstance(entry.at, list) else range(entry.at, entry.at + entry.size)
-        places = tuple(number - section.base for number in numbers)
+        base = section.base if entry.base is None else entry.base
+        places = tuple(number - base for number in numbers)
         fc = entry.fc or section.fc
         if not all(0 <= place <= 0xFFFF for place in places):
             self._say(
@@ -167,7 +194,7 @@ class _Compiler:
                 if min(places) >= 0
                 else "the address lies below the base",
                 (*path, "at"),
-                f"addresses run from {section.base} to {section.base + 0xFFFF}",
+                f"addresses run from {base} to {base + 0xFFFF}; say in base what the manual calls the first register",
             )
             return None
         if (fc in (1, 2)) is not (entry.type is NumberType.BOOL) and fc in (1, 2):
@@ -215,7 +242,7 @@ class _Compiler:
                 )
 
     def _checked(self, model: type[_Entry], data: Mapping[str, Any], path: _Path) -> _Entry | None:
-        known = TermEntry.model_fields if model is PointAddress else ()
+        known = (*TermEntry.model_fields, *POINT_KEYS) if model is PointAddress else ()
         entry, mistakes = validated(model, data, known=known, transparent=("term",))
         for mistake in mistakes:
             self._say(mistake.what, (*path, *mistake.path), mistake.hint)
@@ -225,11 +252,6 @@ class _Compiler:
         mistake = self._profile.mistake(what, *path, hint=hint)
         if str(mistake) not in map(str, self.mistakes):
             self.mistakes.append(mistake)
-
-
-def exact(number: float) -> Fraction:
-    """The decimal number as it was written, not the nearest binary one."""
-    return Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
 
 
 def as_typed(raw: int, kind: NumberType) -> int:

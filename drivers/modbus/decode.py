@@ -8,7 +8,8 @@ is 230.1.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import tzinfo
 from fractions import Fraction
 from math import isinf, isnan, nan
 from operator import itemgetter
@@ -35,12 +36,16 @@ MAX_BOUND_RATIOS = 256
 class Program:
     """Decoder of the answers to `reads` for the points of `make` at `offsets`.
 
-    `needs` holds for each offset the indexes of the reads it depends on; an empty set is a point this make lacks.
+    `needs` holds for each offset the indexes of the reads it depends on; an empty set is a point this make lacks. What
+    stands in for points whose better register a device lacks follows the `asked` ones; `fallbacks` pairs both.
     """
 
     def __init__(self, make: Make, offsets: Sequence[int], reads: Sequence[Read]) -> None:
         self.make = make
-        self.points = tuple(make.points[offset] for offset in offsets)
+        asked = [make.points[offset] for offset in offsets]
+        self.asked = len(asked)
+        self.fallbacks = tuple(_fallbacks(asked))
+        self.points = (*asked, *(point.fallback for point in asked if point is not None and point.fallback))
         self.reads = tuple(reads)
         self.needs: list[frozenset[int]] = []
         self._starts = _starts(self.reads)
@@ -70,6 +75,17 @@ class Program:
             values.append(value)
             statuses.append(status)
         return values, statuses, texts
+
+    def moment_ns(self, blocks: Sequence[bytes], zone: tzinfo) -> int | None:
+        """The device's own time, where its clock is read with its values."""
+        clock = self.make.clock
+        if clock is None:
+            return None
+        for read, block in zip(self.reads, blocks, strict=True):
+            if read.covers(clock.fc, clock.address) and read.end >= clock.address + clock.format.size:
+                at = 2 * (clock.address - read.address)
+                return clock.decode(block[at : at + 2 * clock.format.size], zone)
+        return None
 
     def _bind(self, ct: Fraction, pt: Fraction) -> tuple[tuple[Finish, int, int], ...]:
         if len(self._bound) >= MAX_BOUND_RATIOS:
@@ -126,6 +142,15 @@ def decode_registers(register: Register, words: Mapping[int, int]) -> int | floa
     return _some_bits(value, register) if isinstance(value, int) else value
 
 
+def _fallbacks(points: Sequence[CompiledPoint | None]) -> Iterator[tuple[int, int]]:
+    """(position of a point, position of what stands in for it), which follow the points."""
+    stand_in = len(points)
+    for position, point in enumerate(points):
+        if point is not None and point.fallback is not None:
+            yield position, stand_in
+            stand_in += 1
+
+
 def _starts(reads: Sequence[Read]) -> list[int]:
     starts = [0]
     for read in reads:
@@ -151,7 +176,7 @@ def _is_plain(point: CompiledPoint) -> bool:
     only = point.terms[0]
     kind = only.register.type
     odd = kind in (NumberType.STRING, NumberType.MOD10000, NumberType.BOOL) or kind.value.startswith("bcd")
-    special = point.offset or point.map is not None or point.four_quadrant or only.faults
+    special = point.offset or point.map is not None or point.four_quadrant or only.faults or point.divisor
     return len(point.terms) == 1 and only.is_plain and not odd and not special
 
 
@@ -229,6 +254,14 @@ class _General:
             if amount is None:
                 return IMPOSSIBLE
             total = total - amount if term.negate else total + amount
+        if point.divisor is not None:
+            raw = self._raw(point.divisor, unpacked)
+            if isinstance(raw, tuple):
+                return raw
+            amount = None if isinstance(raw, str) else self._scaled(point.divisor, raw, unpacked)
+            if not amount:
+                return NO_DATA  # a power factor without power
+            total = total / amount
         return self._finished(total, Fraction(numerator, denominator))
 
     def _raw(self, term: Term, unpacked: Unpacked) -> int | float | str | Outcome:

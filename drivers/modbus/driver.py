@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from address_space.model.clock import NS, Clock
 from address_space.model.ids import UnitHandle
 from address_space.model.quality import Reason
 from drivers.api import Confirmation, Device, Reading, ReadPlan, Request, WriteOutcome, WriteRequest
+from drivers.codec import to_words
 from drivers.errors import ChannelDown, DeviceRefused, DriverError, ProfileError
 from drivers.modbus.absence import Split
 from drivers.modbus.answers import Answer, Key, Plan, assemble, build_plan
@@ -27,6 +26,7 @@ from drivers.modbus.layout import CompiledProfile, Condition, Make, RatioRegiste
 from drivers.modbus.options import Options
 from drivers.modbus.plan import Read
 from drivers.modbus.refusals import ILLEGAL_DATA_ADDRESS
+from drivers.modbus.steps import ClockCheck, ClockTime, EffectCheck, RegisterCheck, Target
 from drivers.modbus.wire import Wire
 from drivers.transport import Link
 
@@ -37,15 +37,6 @@ MAX_PLANS = 1024
 ACKNOWLEDGED = 5
 """Exception 5: accepted and still being worked on."""
 MAX_RATIO = 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a write names: function code 5, 6, 15 or 16, wire address, and the register a number is written as."""
-
-    fc: int
-    address: int
-    register: Register | None = None
 
 
 @dataclass(slots=True)
@@ -83,12 +74,13 @@ class ModbusDriver:
     def plan(self, device: Device, offsets: Sequence[int]) -> Plan:
         """Requests for these variables, the same object for all devices of a profile."""
         profile: CompiledProfile = device.profile
-        key = tuple(offsets)
+        ascii_frames = self._options.framing == "ascii"
+        key = (*offsets, -1) if ascii_frames else tuple(offsets)
         found: Plan | None = profile.plans.get(key)
         if found is None:
             if len(profile.plans) >= MAX_PLANS:
                 profile.plans.clear()
-            found = profile.plans[key] = build_plan(profile, key)
+            found = profile.plans[key] = build_plan(profile, tuple(offsets), ascii_frames=ascii_frames)
         return found
 
     async def request(self, device: Device, request: Request) -> Answer:
@@ -97,10 +89,10 @@ class ModbusDriver:
         known = self._knowledge(device, profile)
         started_ns = self._clock.monotonic_ns()
         key: Key = request.key
-        number = await self._identify(device, profile, known)
+        number = await self._identify(device, profile, known) if profile.differs else 0
         make = profile.makes[number]
-        ct = await self._ratio(device, make, known, "ct", make.ct)
-        pt = await self._ratio(device, make, known, "pt", make.pt)
+        ct = await self._ratio(device, make, known, "ct", make.ct) if profile.differs else None
+        pt = await self._ratio(device, make, known, "pt", make.pt) if profile.differs else None
         read = key.reads[number]
         if read is None:
             return Answer(number, b"", ct=ct, pt=pt)
@@ -123,7 +115,7 @@ class ModbusDriver:
                 self._known[device.unit] = (profile, known)
             else:
                 known.splits.pop(read, None)
-                return Answer(number, _packed(words), ct=ct, pt=pt)
+                return Answer(number, words, ct=ct, pt=pt)
         return await self._read_split(device, make, read, split, Answer(number, b"", ct=ct, pt=pt), started_ns)
 
     def decode(self, device: Device, plan: ReadPlan, answers: Mapping[Request, Any]) -> Reading:
@@ -133,10 +125,14 @@ class ModbusDriver:
     async def write(self, device: Device, request: WriteRequest) -> WriteOutcome:
         """Write once. A refusal is `acknowledged=False`, silence None; raises only where nothing was sent."""
         target: Target = request.key
-        words = _words_to_write(target, request.value)
+        value = request.value
+        if isinstance(value, ClockTime):
+            words = value.clock.encode(self._clock.now_ns() + value.ahead_ns, value.zone)
+        else:
+            words = _words_to_write(target, value)
         gap_s = device.profile.makes[0].gap_s
         try:
-            await self._wire.write(_unit(device), target.fc, target.address, words, gap_s=gap_s)
+            answered = await self._wire.write(_unit(device), target.fc, target.address, words, gap_s=gap_s)
         except DeviceRefused as error:
             unsure = error.reason is Reason.TIMEOUT or error.code == ACKNOWLEDGED
             return WriteOutcome(acknowledged=None if unsure else False, detail=str(error))
@@ -144,11 +140,17 @@ class ModbusDriver:
             raise
         except DriverError as error:
             return WriteOutcome(acknowledged=None, detail=str(error))
-        return WriteOutcome(acknowledged=True)
+        return WriteOutcome(acknowledged=True) if answered else WriteOutcome(None, "a broadcast: nobody answers it")
 
     async def confirm(self, device: Device, key: Any) -> Confirmation:
-        """Whether the registers that `key` names hold what they should."""
-        raise ProfileError(f"cannot be read back: {key}", where=device.name)
+        """Whether a register, a measured value or the clock is as `key` says."""
+        if isinstance(key, RegisterCheck):
+            return await self._confirm_register(device, key)
+        if isinstance(key, EffectCheck):
+            return await self._confirm_effect(device, key)
+        if isinstance(key, ClockCheck):
+            return await self._confirm_clock(device, key)
+        raise ProfileError("nothing that Modbus can read back", where=device.name)
 
     async def probe(self, device: Device) -> str:
         """The variant it turned out to be, and its first point."""
@@ -164,13 +166,48 @@ class ModbusDriver:
         shown = f"{float(reading.values[0]):g} {unit}" if not status else f"no value (0x{status:08X})"
         return f"{profile.name}{f' variant {name}' if name else ''}: {quantity.path} = {shown}".strip()
 
+    async def _confirm_register(self, device: Device, check: RegisterCheck) -> Confirmation:
+        held = check.counted(await self._read_register(device, check.register, device.profile.makes[0]))
+        shown = "something else" if check.hidden else f"{held:g}" if isinstance(held, float) else str(held)
+        reached = check.holds(held)
+        if check.hidden and reached:
+            shown = "what was written"
+        return Confirmation(reached, f"{shown} in {check.register}", moving=held in check.moving and not reached)
+
+    async def _confirm_effect(self, device: Device, check: EffectCheck) -> Confirmation:
+        plan = self.plan(device, (check.offset,))
+        answers = {request: await self.request(device, request) for request in plan.requests}
+        reading = self.decode(device, plan, answers)
+        quantity = check.effect.quantity
+        if int(reading.status[0]):
+            raise DriverError(
+                f"{quantity.path} has no value (0x{int(reading.status[0]):08X})",
+                where=device.name,
+                hint=f"the command is verified by {check.effect}",
+            )
+        value = float(reading.values[0])
+        unit = quantity.unit.base if quantity.unit else ""
+        return Confirmation(check.effect.holds(value), f"{quantity.path} = {value:g} {unit}".strip())
+
+    async def _confirm_clock(self, device: Device, check: ClockCheck) -> Confirmation:
+        clock, make = check.time.clock, device.profile.makes[0]
+        read = Read(clock.fc, clock.address, clock.format.size)
+        words = await self._wire.read(_unit(device), read, gap_s=make.gap_s)
+        now_ns = self._clock.now_ns()
+        shown_ns = clock.decode(words, check.time.zone)
+        if shown_ns is None:
+            return Confirmation(check.any_time, "a clock that shows no time")
+        off_s = (shown_ns - now_ns - check.time.ahead_ns) / NS
+        reached = check.any_time or abs(off_s) <= clock.tolerance_s
+        return Confirmation(reached, f"a clock {_offset(off_s)}", drift_s=(shown_ns - now_ns) / NS)
+
     def _knowledge(self, device: Device, profile: CompiledProfile) -> _Known:
         """What is known of a device; kept only where there is something to learn."""
         found = self._known.get(device.unit)
         if found is not None and found[0] is profile:
             return found[1]
         known = _Known()
-        if len(profile.makes) > 1 or any(isinstance(ratio, RatioRegister) for ratio in _ratio_sources(profile)):
+        if profile.differs:
             self._known[device.unit] = (profile, known)
         return known
 
@@ -221,7 +258,7 @@ class ModbusDriver:
         words: dict[int, int] = {}
         for first, count in register.runs:
             found = await self._wire.read(_unit(device), Read(register.fc, first, count), gap_s=make.gap_s)
-            words.update(zip(range(first, first + count), found, strict=True))
+            words.update(zip(range(first, first + count), to_words(found), strict=True))
         return decode_registers(register, words)
 
     async def _read_split(
@@ -246,24 +283,21 @@ class ModbusDriver:
         return Answer(answer.make, bytes(data), tuple(split.absent), unread, answer.ct, answer.pt)
 
 
-def _ratio_sources(profile: CompiledProfile) -> tuple[RatioSource, ...]:
-    return tuple(source for make in profile.makes for source in (make.ct, make.pt))
-
-
-def _packed(words: Sequence[int]) -> bytes:
-    return np.array(words, ">u2").tobytes()
-
-
-def _place(data: bytearray, read: Read, part: Read, words: Sequence[int]) -> None:
+def _place(data: bytearray, read: Read, part: Read, words: bytes) -> None:
     at = 2 * (part.address - read.address)
-    data[at : at + 2 * part.words] = _packed(words)
+    data[at : at + 2 * part.words] = words
 
 
 def _unit(device: Device) -> int:
     return int(device.address)
 
 
-def _words_to_write(target: Target, value: float | str | Sequence[int]) -> tuple[int, ...]:
+def _offset(seconds: float) -> str:
+    return f"{abs(seconds):.1f} s {'fast' if seconds > 0 else 'slow'}"
+
+
+def _words_to_write(target: Target, value: Any) -> tuple[int, ...]:
+    """Never shows the value: it may be a password."""
     if not isinstance(value, int | float | str):
         return tuple(value)
     register = target.register
@@ -273,5 +307,5 @@ def _words_to_write(target: Target, value: float | str | Sequence[int]) -> tuple
         )
     try:
         return tuple(cell.word for cell in encode_raw(register, value))
-    except (OverflowError, ValueError, TypeError) as error:
-        raise ProfileError(f"{value} cannot be written: {error}", where=str(register)) from error
+    except (OverflowError, ValueError, TypeError):
+        raise ProfileError(f"the value does not fit {register.type.value}", where=str(register)) from None

@@ -11,6 +11,7 @@ from drivers.codec import encode as encode_number
 from drivers.modbus.layout import CompiledPoint, FactorKind, Register, Term
 
 Ratio = tuple[float, float]
+_DIVISOR = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ def encode_point(point: CompiledPoint, value: float, ratio: Ratio = (1.0, 1.0)) 
     A sum puts everything into its first term. Raises `OverflowError` where the register cannot hold the value.
     """
     first, *others = point.terms
+    if point.divisor is not None:
+        return _quotient(point, first, point.divisor, value)
     cells = list(encode_raw(first.register, _raw(point, first, value, ratio)))
     cells += _helpers(first, negative=value < 0)
     for other in others:
@@ -71,6 +74,14 @@ def _raw(point: CompiledPoint, term: Term, value: float, ratio: Ratio) -> int | 
     if term.sign is not None:
         raw = abs(raw)
     return float(raw) if term.register.type.is_float else round(raw)
+
+
+def _quotient(point: CompiledPoint, first: Term, divisor: Term, value: float) -> tuple[Cell, ...]:
+    """A quotient is shown with a divisor of a thousand raw units."""
+    raw = (Fraction(value) - point.offset) * _DIVISOR * divisor.scale / first.scale
+    dividend = float(raw) if first.register.type.is_float else round(abs(raw) if first.sign else raw)
+    cells = (*encode_raw(first.register, dividend), *_helpers(first, negative=raw < 0))
+    return (*cells, *encode_raw(divisor.register, _DIVISOR), *_helpers(divisor, negative=False))
 
 
 def _unmapped(point: CompiledPoint, value: float) -> Fraction | int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ FUNCTIONS = {
 _READS = frozenset({1, 2, 3, 4})
 _LIMIT = {1: 2000, 2: 2000, 3: 125, 4: 125}
 MAX_SHOWN = 2000
+_ASCII_TEXT = re.compile(r":[0-9A-Fa-f]{6,512}")
+_ASCII_FRAME = re.compile(rb":[0-9A-Fa-f]{6,512}\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,20 @@ class Explanation:
 
 
 def explain(text: str) -> Explanation:
-    """The frame written as `text` in hexadecimal, with or without blanks, colons, commas, dashes and 0x."""
+    """The frame written as `text` in hexadecimal, with or without blanks, colons, commas, dashes and 0x.
+
+    A frame of Modbus ASCII may stand as it goes over the line (`:010300000002FA`), or in hexadecimal as any other.
+    """
+    if _ASCII_TEXT.fullmatch(text.strip()):
+        return _ascii(text.strip().encode("ascii"))
     try:
         frame = bytes.fromhex(_only_digits(text))
     except ValueError:
         return Explanation("", "", (), problems=("not hexadecimal: an odd number of digits or a foreign character",))
     if len(frame) > MAX_SHOWN:
         return Explanation("", "", (), problems=(f"{len(frame)} bytes are longer than any frame",))
+    if _ASCII_FRAME.fullmatch(frame):
+        return _ascii(frame.rstrip(b"\r\n"))
     return _tcp(frame) if _looks_like_tcp(frame) else _rtu(frame)
 
 
@@ -140,6 +150,23 @@ def _rtu(frame: bytes) -> Explanation:
     if not _crc_fits(frame):
         told.problems.append(f"the checksum is wrong: it should be {right.hex(' ')}")
     return told.done("rtu")
+
+
+def _ascii(characters: bytes) -> Explanation:
+    """Modbus over Serial Line 1.02, 2.5.2; `characters` begin with the colon and end before CR LF."""
+    told = _Telling()
+    if len(characters) % 2 == 0:
+        told.problems.append("a byte is two digits, here is half a one")
+        return told.done("ascii")
+    frame = bytes.fromhex(characters[1:].decode("ascii"))
+    told.add(frame[:1], "unit", "broadcast" if frame[0] == 0 else frame[0])
+    _pdu(told, frame[1:-1])
+    right = -sum(frame[:-1]) & 0xFF
+    fits = right == frame[-1]
+    told.add(frame[-1:], "checksum", "right" if fits else f"should be {right:02x}")
+    if not fits:
+        told.problems.append(f"the checksum is wrong: it should be {right:02x}")
+    return told.done("ascii")
 
 
 def _pdu(told: _Telling, pdu: bytes) -> None:

@@ -21,8 +21,9 @@ from pymodbus.pdu.register_message import (
     WriteSingleRegisterRequest,
 )
 
-from drivers.modbus.guard import Expected, Verdict, judge_ascii, judge_rtu, judge_tcp
+from drivers.modbus.guard import WRITTEN, Expected, Verdict, judge_tcp, tell_tcp
 from drivers.modbus.plan import Read
+from drivers.modbus.serial_guard import judge_ascii, judge_rtu, tell_ascii, tell_rtu
 
 _READS: Mapping[int, type[ModbusPDU]] = {
     1: ReadCoilsRequest,
@@ -34,12 +35,18 @@ _READS: Mapping[int, type[ModbusPDU]] = {
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """One way to wrap requests. `tagged`: each carries a number that its answer repeats."""
+    """One way to wrap requests.
+
+    tagged  each request carries a number that its answer repeats; without it the line is a serial one
+    judge   what a buffer is to the request
+    tell    what is wrong with a buffer in which `judge` found no answer until the end
+    """
 
     name: str
     tagged: bool
     framer: FramerBase
     judge: Callable[[Expected, bytes], Verdict]
+    tell: Callable[[Expected, bytes], str]
 
     def wrap(self, pdu: ModbusPDU, unit: int, transaction: int) -> bytes:
         """The request as it goes over the line."""
@@ -51,10 +58,10 @@ def framing(name: str) -> Framing:
     """The framing called tcp, rtu or ascii."""
     decoder = DecodePDU(is_server=False)
     if name == "tcp":
-        return Framing(name, tagged=True, framer=FramerSocket(decoder), judge=judge_tcp)
+        return Framing(name, tagged=True, framer=FramerSocket(decoder), judge=judge_tcp, tell=tell_tcp)
     if name == "rtu":
-        return Framing(name, tagged=False, framer=FramerRTU(decoder), judge=judge_rtu)
-    return Framing(name, tagged=False, framer=FramerAscii(decoder), judge=judge_ascii)
+        return Framing(name, tagged=False, framer=FramerRTU(decoder), judge=judge_rtu, tell=tell_rtu)
+    return Framing(name, tagged=False, framer=FramerAscii(decoder), judge=judge_ascii, tell=tell_ascii)
 
 
 def read_request(read: Read) -> ModbusPDU:
@@ -72,3 +79,8 @@ def write_request(fc: int, address: int, words: tuple[int, ...]) -> ModbusPDU:
     if fc == 15:
         return WriteMultipleCoilsRequest(address=address, bits=bits)
     return WriteMultipleRegistersRequest(address=address, registers=list(words))
+
+
+def repeated(request: ModbusPDU) -> bytes:
+    """What the answer to a write repeats of it."""
+    return bytes((request.function_code,)) + request.encode()[: WRITTEN - 1]

@@ -1,22 +1,27 @@
-"""Is what arrived an answer to what was asked? Checked byte by byte before the protocol library sees it."""
+"""Is what arrived an answer to what was asked? Checked byte by byte before anything in it is believed.
+
+Modbus TCP and the words that say what is wrong are here; `serial_guard` judges lines whose frames carry no number.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 
-from drivers.codec import crc16_modbus
-
 MBAP = 7
 """Length of the header: transaction, protocol, length, unit (Modbus Messaging on TCP/IP 1.0b, 3.1.3)."""
 MAX_LENGTH = 254
+ONLY_DEVICE = (0, 255)
+"""Units by which the one device at a TCP port is asked; it may answer with its own (the same, 4.4.1.2)."""
+WRITTEN = 5
+"""Bytes of a write's request that its answer repeats: function, address, value or count."""
 
 
 class Fit(Enum):
     """What a buffer is to the request."""
 
     PART = "part"
-    """Not whole yet, or all of it stale."""
+    """Not whole yet, or nothing in it is the answer."""
     ANSWER = "answer"
     WRONG = "wrong"
     """No answer to it, and the next frame's start is known."""
@@ -26,12 +31,21 @@ class Fit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What an answer must carry. data_bytes is the byte count of a read, None where it is a write's fixed echo."""
+    """What an answer must carry.
+
+    data_bytes  byte count of a read, None where the answer repeats a write
+    written     what a write's answer must repeat; empty where that is not known
+    request     the frame as it was sent, by which a line that echoes is known
+    echoes      whether the line is known to echo, so that the first copy of the request is no answer
+    """
 
     unit: int
     function: int
     data_bytes: int | None
     transaction: int = 0
+    written: bytes = b""
+    request: bytes = b""
+    echoes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +54,21 @@ class Verdict:
 
     pdu         the answer's protocol data unit
     unnumbered  a tagged framing's answer came with transaction 0, as some gateways send them
+    echoed      the request itself came back in front of the answer
+    begun       whether the end of the buffer may be the beginning of the answer
     """
 
     fit: Fit
     what: str = ""
     pdu: bytes = b""
     unnumbered: bool = False
+    echoed: bool = False
+    begun: bool = True
 
 
 PART = Verdict(Fit.PART)
+STALE = Verdict(Fit.PART, begun=False)
+"""Whole frames that are none of the answer, and nothing behind them."""
 
 
 def judge_tcp(expected: Expected, buffer: bytes) -> Verdict:
@@ -65,63 +85,25 @@ def judge_tcp(expected: Expected, buffer: bytes) -> Verdict:
         if transaction and transaction != expected.transaction:
             at += 6 + length
             continue
-        if buffer[at + 6] != expected.unit:
+        if buffer[at + 6] != expected.unit and expected.unit not in ONLY_DEVICE:
             return Verdict(Fit.WRONG, f"unit {buffer[at + 6]} answered instead of {expected.unit}")
         pdu = buffer[at + 7 : at + 6 + length]
-        wrong = _wrong_pdu(expected, pdu)
+        wrong = wrong_pdu(expected, pdu)
         return Verdict(Fit.WRONG, wrong) if wrong else Verdict(Fit.ANSWER, pdu=pdu, unnumbered=not transaction)
-    return PART
+    return PART if at < len(buffer) else STALE
 
 
-def judge_rtu(expected: Expected, buffer: bytes) -> Verdict:
-    """Judge a buffer of serial frames, which begins with the answer."""
-    if len(buffer) < 5:
-        return PART
-    if buffer[0] != expected.unit:
-        return Verdict(Fit.LOST, f"unit {buffer[0]} answered instead of {expected.unit}")
-    size = _rtu_size(expected, buffer)
-    if size is None:
-        return Verdict(Fit.LOST, f"function 0x{buffer[1]:02X} answers function 0x{expected.function:02X}")
-    if len(buffer) < size:
-        return PART
-    if crc16_modbus(buffer[: size - 2]) != buffer[size - 2 : size]:
-        return Verdict(Fit.LOST, "the checksum is wrong")
-    if len(buffer) > size:
-        return Verdict(Fit.LOST, f"{len(buffer) - size} bytes follow the answer")
-    pdu = buffer[1 : size - 2]
-    wrong = _wrong_pdu(expected, pdu)
-    return Verdict(Fit.LOST, wrong) if wrong else Verdict(Fit.ANSWER, pdu=pdu)
+def tell_tcp(expected: Expected, buffer: bytes) -> str:
+    """What is wrong with a buffer in which `judge_tcp` found nothing whole."""
+    at = 0
+    while len(buffer) - at >= MBAP and len(buffer) - at >= (size := 6 + int.from_bytes(buffer[at + 4 : at + 6], "big")):
+        at += size
+    if at < len(buffer):
+        return f"{len(buffer) - at} bytes arrived and no whole answer"
+    return f"only answers to other transactions than {expected.transaction} arrived"
 
 
-def judge_ascii(expected: Expected, buffer: bytes) -> Verdict:
-    """Judge a buffer of Modbus ASCII: colon, hexadecimal with its sum, CR LF (Serial Line 1.02, 2.5.2)."""
-    begin = buffer.rfind(b":", 0, end) if (end := buffer.find(b"\r\n")) >= 0 else -1
-    if end < 0:
-        return PART
-    try:
-        frame = bytes.fromhex(buffer[begin + 1 : end].decode("ascii"))
-    except (UnicodeDecodeError, ValueError):
-        return Verdict(Fit.LOST, "not hexadecimal")
-    if begin < 0 or len(frame) < 4:
-        return Verdict(Fit.LOST, "no whole frame before the line's end")
-    if sum(frame) & 0xFF:
-        return Verdict(Fit.LOST, "the checksum is wrong")
-    if frame[0] != expected.unit:
-        return Verdict(Fit.LOST, f"unit {frame[0]} answered instead of {expected.unit}")
-    pdu = frame[1:-1]
-    wrong = _wrong_pdu(expected, pdu)
-    return Verdict(Fit.LOST, wrong) if wrong else Verdict(Fit.ANSWER, pdu=pdu)
-
-
-def _rtu_size(expected: Expected, buffer: bytes) -> int | None:
-    if buffer[1] == expected.function | 0x80:
-        return 5
-    if buffer[1] != expected.function:
-        return None
-    return 8 if expected.data_bytes is None else 5 + buffer[2]
-
-
-def _wrong_pdu(expected: Expected, pdu: bytes) -> str:
+def wrong_pdu(expected: Expected, pdu: bytes) -> str:
     """What is wrong with a protocol data unit, or nothing."""
     function = pdu[0]
     if function == expected.function | 0x80:
@@ -129,7 +111,9 @@ def _wrong_pdu(expected: Expected, pdu: bytes) -> str:
     if function != expected.function:
         return f"function 0x{function:02X} answers function 0x{expected.function:02X}"
     if expected.data_bytes is None:
-        return "" if len(pdu) == 5 else f"an echo of {len(pdu)} bytes instead of 5"
+        if len(pdu) != WRITTEN:
+            return f"an acknowledgement of {len(pdu)} bytes instead of {WRITTEN}"
+        return "" if expected.written in (b"", pdu) else "it acknowledges another write"
     if pdu[1] != expected.data_bytes or len(pdu) != 2 + expected.data_bytes:
         return f"{pdu[1]} bytes announced and {len(pdu) - 2} sent where {expected.data_bytes} were asked for"
     return ""

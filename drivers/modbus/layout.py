@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from address_space.model.quantity import Kind, Quantity
 from drivers.codec import NumberType, Order
 from drivers.profiles import Profile
+
+if TYPE_CHECKING:
+    from drivers.modbus.steps import ClockRegisters, CompiledCommand
 
 
 class RatioKind(Enum):
@@ -123,6 +126,11 @@ class CompiledPoint:
     four_quadrant: bool = False
     atomic: str = ""
     optional: bool = False
+    shared: bool = False
+    divisor: Term | None = None
+    """By what the sum is divided."""
+    fallback: CompiledPoint | None = None
+    """The register of lesser resolution, used where the device lacks this one."""
 
     @property
     def name(self) -> str:
@@ -167,7 +175,13 @@ class CompiledPoint:
     @property
     def registers(self) -> tuple[Register, ...]:
         """Every register needed to know it."""
-        return tuple(register for term in self.terms for register in term.registers)
+        terms = (*self.terms, self.divisor) if self.divisor else self.terms
+        return tuple(register for term in terms for register in term.registers)
+
+    @property
+    def all_registers(self) -> tuple[Register, ...]:
+        """These and those of what stands in for it."""
+        return (*self.registers, *self.fallback.registers) if self.fallback else self.registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +218,9 @@ class Condition:
     between: tuple[int, int] | None = None
 
     def holds(self, value: object) -> bool:
-        """Whether `value`, as read, fulfils it."""
+        """Whether `value`, as read, fulfils it; upper and lower case of a text are the same."""
         if self.starts_with is not None:
-            return isinstance(value, str) and value.startswith(self.starts_with)
+            return isinstance(value, str) and value.casefold().startswith(self.starts_with.casefold())
         if self.between is not None:
             return isinstance(value, int | float) and self.between[0] <= value <= self.between[1]
         return value == self.equals
@@ -223,6 +237,8 @@ class Make:
     pt: RatioSource = None
     conditions: tuple[Condition, ...] = ()
     gap_s: float = 0.0
+    clock: ClockRegisters | None = None
+    """The clock that dates its readings, read with them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -235,7 +251,11 @@ class CompiledProfile:
     profile: Profile
     makes: tuple[Make, ...]
     quantities: tuple[Quantity, ...] = ()
+    commands: Mapping[str, CompiledCommand] = field(default_factory=dict)
     plans: dict[tuple[int, ...], Any] = field(default_factory=dict)
+
+    differs: bool = False
+    """Whether its devices are of several makes or hold their ratios themselves."""
 
     @property
     def name(self) -> str:

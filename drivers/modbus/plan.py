@@ -38,7 +38,10 @@ def plan_reads(make: Make, offsets: Sequence[int]) -> tuple[Read, ...]:
     the device allows it and it is no longer than the limit.
     """
     points = [point for offset in offsets if (point := make.points[offset]) is not None]
-    return merge(_spans(points), make.limits)
+    spans = _spans(points)
+    if make.clock is not None:
+        spans.append(Read(make.clock.fc, make.clock.address, make.clock.format.size))
+    return merge(spans, make.limits)
 
 
 def merge(spans: Iterable[Read], limits: Limits) -> tuple[Read, ...]:
@@ -68,7 +71,7 @@ def _spans(points: Iterable[CompiledPoint]) -> list[Read]:
     spans: list[Read] = []
     groups: dict[str, Read] = {}
     for point in points:
-        own = [Read(register.fc, first, count) for register in point.registers for first, count in register.runs]
+        own = [Read(register.fc, first, count) for register in point.all_registers for first, count in register.runs]
         if not point.atomic:
             spans += own
             continue

@@ -9,7 +9,7 @@ from typing import Any
 
 from address_space.model.clock import Clock, SystemClock
 from address_space.model.state import Protocol
-from drivers.api import Action, Line
+from drivers.api import Action, Line, Pace
 from drivers.errors import ProfileError
 from drivers.modbus.compile import compile_profile
 from drivers.modbus.driver import ModbusDriver
@@ -17,6 +17,9 @@ from drivers.modbus.layout import CompiledProfile, RatioRegister, RatioSource
 from drivers.modbus.options import Options
 from drivers.modbus.wire import LEAST_QUIET_S
 from drivers.transport import Lines
+
+USUAL_ANSWER_S = 0.03
+"""Time a device takes to answer; manuals say 10 to 50 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,20 @@ class ModbusPlugin:
         quiet_s = max(timeout_s / 2, LEAST_QUIET_S) if options.framing != "tcp" else 0.0
         return Line(options.gap_s or 0.0, timeout_s, quiet_s)
 
+    def pace(self, options: Options, compiled: CompiledProfile) -> Pace:
+        """Pace of a device; Modbus over Serial Line 2.5.1.1 asks for 3.5 characters of silence between frames."""
+        gap_s = compiled.makes[0].gap_s if options.gap_s is None else options.gap_s
+        if options.framing == "tcp":
+            return Pace(USUAL_ANSWER_S, gap_s, bus=False)
+        return Pace(USUAL_ANSWER_S, gap_s, silence_characters=3.5 if options.framing == "rtu" else 0.0)
+
     def command(self, compiled: CompiledProfile, name: str, arguments: Mapping[str, Any]) -> tuple[Action, ...]:
-        """Steps of a command of the profile."""
-        raise ProfileError(f"the profile {compiled.name} has no command {name!r} with {dict(arguments)}")
+        """Steps of a command of the profile, compiled with it."""
+        found = compiled.commands.get(name)
+        if found is None:
+            known = ", ".join(compiled.commands) or "none at all"
+            raise ProfileError(f"no command {name!r}", where=compiled.name, hint=f"the profile has {known}")
+        return found.actions(arguments, self.clock.now_ns())
 
     def create(self, channel: str, options: Options, lines: Lines) -> ModbusDriver:
         """A driver for one channel."""

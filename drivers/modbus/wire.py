@@ -7,14 +7,13 @@ the transport's, the frames are pymodbus's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 
 from pymodbus.pdu import ModbusPDU
 
 from address_space.model.clock import NS, Clock
-from drivers.errors import BadFrame, ChannelDown, DeviceRefused, NoAnswer
-from drivers.modbus.framing import framing, read_request, write_request
+from drivers.errors import BadFrame, ChannelDown, DeviceRefused, NoAnswer, ProfileError
+from drivers.modbus.framing import Framing, framing, read_request, repeated, write_request
 from drivers.modbus.guard import Expected, Fit, Verdict
 from drivers.modbus.options import Options
 from drivers.modbus.overdue import Overdue, answer_size
@@ -23,6 +22,12 @@ from drivers.modbus.refusals import refusal
 from drivers.transport import Link, ask
 
 LEAST_QUIET_S = 0.2
+BROADCAST = 0
+"""Unit that all devices of a serial line obey and none answers (Modbus over Serial Line 1.02, 2.1)."""
+SILENCE_CHARACTERS = 3.5
+"""Silence between RTU frames, by which devices know where one begins (the same, 2.5.1.1)."""
+TURNAROUND_S = 0.2
+"""Silence after a broadcast in which devices do what they were told (the same, 2.4.1: 100 to 200 ms)."""
 HIGHEST_TRANSACTION = 0xFFFF
 
 
@@ -35,10 +40,14 @@ class Wire:
         self._link = link
         self._clock = clock
         self._framing = framing(options.framing)
+        self._gap_s = options.gap_s
+        self._timeout_s = options.timeout_s
         self._untagged = not self._framing.tagged
+        self._silence_characters = SILENCE_CHARACTERS if self._framing.name == "rtu" else 0.0
         self._transaction = 0
         self._quiet_until_ns = 0
         self._ended_ns = 0
+        self._echoes = False
         self._overdue = Overdue()
 
     @property
@@ -56,47 +65,73 @@ class Wire:
         self._overdue.clear()
         self._link.close()
 
-    async def read(self, unit: int, read: Read, *, gap_s: float = 0.0) -> tuple[int, ...]:
-        """Words (bits as 0 and 1 for function codes 1 and 2) of one request. Raises DriverError."""
+    async def read(self, unit: int, read: Read, *, gap_s: float = 0.0) -> bytes:
+        """Big-endian words (0 and 1 for the bits of function codes 1 and 2) of one request. Raises DriverError."""
+        if unit == BROADCAST and not self._framing.tagged:
+            raise ProfileError(
+                "unit 0 is for broadcasts on a serial line: nobody answers there",
+                where=f"{self._channel}, {read}",
+                hint="give the device's own address, 1 to 247",
+            )
         if self._overdue.owes(unit):
             with suppress(DeviceRefused):  # it may refuse that length, and a refusal is none of the answers owed
                 await self._ask(unit, self._overdue.telling(unit, read), gap_s)
             self._overdue.settle(unit)
         return await self._ask(unit, read, gap_s)
 
-    async def write(self, unit: int, fc: int, address: int, words: tuple[int, ...], *, gap_s: float = 0.0) -> None:
-        """One write request, acknowledged by the device. Raises DriverError."""
-        request = write_request(fc, address, words)
-        await self._exchange(request, Expected(unit, fc, None), f"FC{fc} 0x{address:04X}", gap_s)
+    async def write(self, unit: int, fc: int, address: int, words: tuple[int, ...], *, gap_s: float = 0.0) -> bool:
+        """One write request, acknowledged by the device; False where it was a broadcast, which nobody answers.
 
-    async def _ask(self, unit: int, read: Read, gap_s: float) -> tuple[int, ...]:
+        Raises DriverError.
+        """
+        request = write_request(fc, address, words)
+        if unit == BROADCAST and not self._framing.tagged:
+            await self._broadcast(request, gap_s)
+            return False
+        await self._exchange(request, unit, None, f"FC{fc} 0x{address:04X}", gap_s)
+        return True
+
+    async def _broadcast(self, request: ModbusPDU, gap_s: float) -> None:
+        await self._settle(self._gap_s if self._gap_s is not None else gap_s)
+        frame = self._framing.wrap(request, BROADCAST, 0)
+        try:
+            self._link.send(frame)
+        except ChannelDown:
+            self.close()
+            raise
+        self._keep_quiet(len(frame) * self._link.character_s + TURNAROUND_S)
+
+    async def _ask(self, unit: int, read: Read, gap_s: float) -> bytes:
         size = answer_size(read)
         try:
-            pdu = await self._exchange(read_request(read), Expected(unit, read.fc, size), str(read), gap_s)
+            pdu = await self._exchange(read_request(read), unit, size, read, gap_s)
         except (NoAnswer, BadFrame, asyncio.CancelledError):
             if self._untagged and self.connected:
                 self._overdue.note(unit, size)
             raise
-        data = pdu[2:]
         if read.fc > 2:
-            return tuple(int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2))
-        return tuple(data[bit >> 3] >> (bit & 7) & 1 for bit in range(read.words))
+            return pdu[2:]
+        return b"".join((b"\0\0", b"\0\1")[pdu[2 + (bit >> 3)] >> (bit & 7) & 1] for bit in range(read.words))
 
-    async def _exchange(self, request: ModbusPDU, expected: Expected, label: str, gap_s: float) -> bytes:
-        """The answer's protocol data unit."""
-        await self._settle(gap_s if self._options.gap_s is None else self._options.gap_s)
-        where = f"{self._channel}, unit {expected.unit}, {label}"
+    async def _exchange(
+        self, request: ModbusPDU, unit: int, data_bytes: int | None, label: object, gap_s: float
+    ) -> bytes:
+        """The answer's protocol data unit; `label` is what was asked for."""
+        await self._settle(self._gap_s if self._gap_s is not None else gap_s)
         self._transaction = self._transaction % HIGHEST_TRANSACTION + 1
-        tagged = Expected(expected.unit, expected.function, expected.data_bytes, self._transaction)
-        frame = self._framing.wrap(request, expected.unit, self._transaction)
-        listener = _Listener(self._framing.judge, tagged)
+        frame = self._framing.wrap(request, unit, self._transaction)
+        written = b"" if data_bytes is not None else repeated(request)
+        expected = Expected(unit, request.function_code, data_bytes, self._transaction, written, frame, self._echoes)
+        listener = _Listener(self._framing, expected)
         answered = False
         try:
-            verdict, heard = await ask(self._link, frame, listener.take, self._options.timeout_s, self._clock)
+            verdict, heard = await ask(
+                self._link, frame, listener.take, self._timeout_s, self._clock, begun=listener.begun
+            )
             if verdict is None:
-                raise self._silence(heard, where)
+                raise self._silence(heard, self._where(unit, label), listener)
             if verdict.fit is not Fit.ANSWER:
-                raise self._bad(verdict, where)
+                raise self._bad(verdict, self._where(unit, label))
             answered = True
         except ChannelDown:
             self.close()
@@ -104,20 +139,21 @@ class Wire:
         finally:
             self._ended_ns = self._clock.monotonic_ns()
             if not answered and self._untagged:
-                self._keep_quiet(max(self._options.timeout_s / 2, LEAST_QUIET_S))
+                self._keep_quiet(max(self._timeout_s / 2, LEAST_QUIET_S))
         if verdict.unnumbered:
             self._untagged = True
+        if data_bytes is not None:
+            self._echoes = verdict.echoed
         if verdict.pdu[0] & 0x80:
-            raise refusal(verdict.pdu[1], where)
+            raise refusal(verdict.pdu[1], self._where(unit, label))
         return verdict.pdu
 
-    def _silence(self, heard: int, where: str) -> NoAnswer | BadFrame:
+    def _where(self, unit: int, label: object) -> str:
+        return f"{self._channel}, unit {unit}, {label}"
+
+    def _silence(self, heard: int, where: str, listener: _Listener) -> NoAnswer | BadFrame:
         if heard:
-            return BadFrame(
-                f"{heard} bytes arrived and no whole answer to this request",
-                where=where,
-                hint="check the line's quality",
-            )
+            return BadFrame(listener.trouble(), where=where, hint="look at the bytes with `joulehub decode modbus`")
         return NoAnswer(
             f"no answer within {self._options.timeout_ms:g} ms",
             where=where,
@@ -135,7 +171,8 @@ class Wire:
 
     async def _settle(self, gap_s: float) -> None:
         """Wait until the line is free: the gap is over, and nobody is still sending what was asked before."""
-        patience_ns = self._clock.monotonic_ns() + round(2 * self._options.timeout_s * NS)
+        patience_ns = self._clock.monotonic_ns() + round(2 * self._timeout_s * NS)
+        gap_s = max(gap_s, self._silence_characters * self._link.character_s)
         while True:
             until_ns = max(self._quiet_until_ns, self._ended_ns + round(gap_s * NS) if self._ended_ns else 0)
             now_ns = self._clock.monotonic_ns()
@@ -150,12 +187,20 @@ class Wire:
 class _Listener:
     """Collects what arrives until it can be judged."""
 
-    def __init__(self, judge: Callable[[Expected, bytes], Verdict], expected: Expected) -> None:
-        self._judge = judge
+    def __init__(self, framing: Framing, expected: Expected) -> None:
+        self._framing = framing
         self._expected = expected
         self._buffer = b""
+        self._begun = False
+
+    def begun(self) -> bool:
+        return self._begun
 
     def take(self, data: bytes) -> Verdict | None:
         self._buffer += data
-        verdict = self._judge(self._expected, self._buffer)
+        verdict = self._framing.judge(self._expected, self._buffer)
+        self._begun = verdict.begun
         return None if verdict.fit is Fit.PART else verdict
+
+    def trouble(self) -> str:
+        return self._framing.tell(self._expected, self._buffer)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from drivers.codec import NumberType, Order
+from drivers.codec import MomentFormat, NumberType, Order, fields_format
 
-Address = Annotated[int, Field(ge=0, le=0x1FFFF)]
+Address = Annotated[int, Field(ge=0, le=465_536)]
+"""As a manual counts: up to 0xFFFF on the wire, up to 465536 in the notation 400001."""
+Base = Annotated[int, Field(ge=0, le=400_001)]
 ReadFunction = Literal[1, 2, 3, 4]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -28,6 +31,7 @@ class RegisterEntry(Entry):
     type: NumberType = Field(description="what the registers hold")
     fc: ReadFunction | None = Field(None, description="function code that reads it; the section's where not given")
     order: Order | None = Field(None, description="byte order; the section's where not given")
+    base: Base | None = Field(None, description="what its address counts from; the section's where not given")
     words: Annotated[int, Field(ge=1, le=60)] | None = Field(
         None, description="registers of a mod10000 number or a string"
     )
@@ -87,8 +91,11 @@ class TermEntry(RegisterEntry):
 
     @model_validator(mode="after")
     def _magnitude_is_unsigned(self) -> TermEntry:
-        if self.sign is not None and (self.type.is_signed or self.type.is_float or not self.type.bits):
-            raise ValueError("a separate sign belongs to an unsigned integer")
+        whole = not self.type.is_signed and self.type.bits > 0
+        if self.sign == "magnitude" and not whole:
+            raise ValueError("a separate sign in the top bit belongs to an unsigned integer")
+        if isinstance(self.sign, SignEntry) and not (whole or self.type.is_float):
+            raise ValueError("a separate sign belongs to an unsigned integer or a float")
         return self
 
 
@@ -99,6 +106,12 @@ class PointAddress(Entry):
     sum: Annotated[list[TermEntry], Field(min_length=2, max_length=12)] | None = Field(
         None, description="numbers to add up, each with the keys of a point's register"
     )
+    over: TermEntry | None = Field(
+        None, description="number to divide by, with the keys of a point's register: a power factor from P and S"
+    )
+    prefer: TermEntry | None = Field(
+        None, description="register of better resolution that is used where the device has it"
+    )
     offset: Finite = Field(0.0, description="added after scaling, in the point's unit")
     ratio: Literal["none", "ct", "pt", "ptct"] = Field("none", description="instrument transformers to multiply with")
     transform: Literal["none", "four_quadrant_pf"] = Field(
@@ -106,12 +119,17 @@ class PointAddress(Entry):
     )
     map: dict[int, int] | None = Field(None, description="raw value → value; any other is out of range")
     atomic: str = Field("", description="points of one group are read in one request")
+    shared: bool = Field(default=False, description="whether it may read registers that another point reads as well")
     optional: bool = Field(default=False, description="whether a device may lack it and refuse to read it")
 
     @model_validator(mode="after")
     def _one_or_many(self) -> PointAddress:
         if (self.term is None) == (self.sum is None):
             raise ValueError("a point has either at and type, or sum")
+        if self.prefer is not None and self.term is None:
+            raise ValueError("prefer goes with at and type")
+        if self.map is not None and (self.over or self.prefer):
+            raise ValueError("map takes one integer")
         if self.map is not None and (self.term is None or self.term.type.is_float):
             raise ValueError("map takes one integer")
         return self
@@ -142,13 +160,46 @@ class Ratios(Entry):
     pt: RatioSource = Field("configured", description="voltage: configured in the plant, a number, or a register")
 
 
+class ClockEntry(Entry):
+    """Where and how a device keeps its date and time."""
+
+    at: Address = Field(description="first register")
+    fc: ReadFunction | None = Field(None, description="function code that reads it; the section's where not given")
+    base: Base | None = Field(None, description="what its address counts from; the section's where not given")
+    order: Order | None = Field(None, description="byte order of unix and cp56; the section's where not given")
+    format: Literal["unix", "cp56"] | Annotated[list[str], Field(min_length=2, max_length=8)] = Field(
+        description="unix: seconds since 1970 in two registers; cp56: IEC 60870-5-4 in four; else what each register "
+        "holds: one of year, month, day, weekday, hour, minute, second, ms, zero, or two of them in a byte each "
+        "(year2 is a year of two digits)"
+    )
+    bcd: bool = Field(default=False, description="whether each digit has its own four bits")
+    zone: str = Field("local", description="local: the plant's time zone; utc, or a zone by name (Asia/Tashkent)")
+    tolerance_s: Annotated[float, Field(gt=0)] = Field(10.0, description="how far off a clock just set may be")
+    stamp: bool = Field(
+        default=False, description="whether it is read with the values and dates them while it is right within 5 s"
+    )
+
+    @model_validator(mode="after")
+    def _is_a_moment(self) -> ClockEntry:
+        if isinstance(self.format, list):
+            fields_format(self.format, bcd=self.bcd)
+        elif self.bcd:
+            raise ValueError("bcd belongs to a list of fields")
+        if self.zone not in ("local", "utc") and self.zone not in available_timezones():
+            raise ValueError(f"{self.zone!r} is no time zone: write local, utc or a name like Asia/Tashkent")
+        return self
+
+    @property
+    def moment(self) -> MomentFormat:
+        """Its format."""
+        return MomentFormat(self.format) if isinstance(self.format, str) else fields_format(self.format, bcd=self.bcd)
+
+
 class Section(Entry):
     """The `modbus` section of a profile."""
 
     fc: ReadFunction = Field(3, description="function code that reads registers (1 and 2 read bits)")
-    base: Annotated[int, Field(ge=0, le=65_536)] = Field(
-        0, description="what the file calls the first register: 0, 1, 30001, 40001"
-    )
+    base: Base = Field(0, description="what the file calls the first register: 0, 1, 30001, 40001, 300001, 400001")
     order: Order = Field(Order.ABCD, description="byte order of values of several words")
     max_words: Annotated[int, Field(ge=1, le=125)] = Field(
         60, description="most registers the device gives in one answer"
@@ -166,6 +217,10 @@ class Section(Entry):
     gap_ms: Annotated[float, Field(ge=0)] = Field(
         0.0, description="silence before each request, if longer than the channel's"
     )
+    clock: ClockEntry | None = Field(None, description="where and how the device keeps its date and time")
+    inverted: bool = Field(
+        default=False, description="mounted the wrong way round: import and export are swapped, powers change sign"
+    )
 
 
 class Rule(Entry):
@@ -175,6 +230,7 @@ class Rule(Entry):
     type: NumberType = Field(description="as in a point")
     fc: ReadFunction | None = Field(None, description="as in a point")
     order: Order | None = Field(None, description="as in a point")
+    base: Base | None = Field(None, description="as in a point")
     words: Annotated[int, Field(ge=1, le=60)] | None = Field(None, description="as in a point")
     bits: tuple[int, int] | None = Field(None, description="as in a point")
     equals: int | str | None = Field(None, description="value it must hold")
@@ -192,21 +248,3 @@ class Rule(Entry):
     def register_keys(self) -> dict[str, Any]:
         """The part that is a register."""
         return self.model_dump(exclude={"equals", "starts_with", "between"})
-
-
-class WriteEntry(Entry):
-    """A write step of a command."""
-
-    at: Address = Field(description="first register or coil, counted as the section's `base` says")
-    fc: Literal[5, 6, 15, 16] = Field(description="function code that writes")
-    values: Annotated[list[Annotated[int, Field(ge=0, le=0xFFFF)]], Field(min_length=1, max_length=123)] | None = Field(
-        None, description="words to write"
-    )
-    argument: RegisterEntry | None = Field(None, description="how the command's argument is written instead")
-
-
-class ReadBackEntry(RegisterEntry):
-    """A read-back step of a command."""
-
-    equals: int = Field(description="value that shows that the command took effect")
-    within_s: Annotated[float, Field(gt=0)] = Field(5.0, description="how long that may take")

@@ -177,5 +177,10 @@ def compiled_fixture() -> Callable[[str], CompiledProfile]:
 
 
 @pytest.fixture
+def a_device() -> Callable[..., Device]:
+    return device
+
+
+@pytest.fixture
 def golden_folder() -> Path:
     return Path(__file__).parents[2] / "golden" / "modbus"

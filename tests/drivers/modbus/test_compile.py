@@ -55,12 +55,48 @@ points:
         compiled(text)
 
 
-def test_commands_are_checked_though_executed_elsewhere(compiled: Any) -> None:
-    head = f"{POINT}commands:\n  open:\n    danger: [supply]\n    steps:\n"
+def test_commands_are_checked_with_the_profile(compiled: Any) -> None:
+    head = f"{POINT}commands:\n  open_supply:\n    steps:\n"
     steps = ("write: {at: 0x57, fc: 16, values: [1, 1]}", "wait_s: 1", "read_back: {at: 0x58, type: uint16, equals: 1}")
-    assert len(compiled(head + "".join(f"      - {step}\n" for step in steps)).profile.commands[0].steps) == 3
-    with pytest.raises(ProfileError, match="either values or argument"):
-        compiled(head + "      - write: {at: 0x57, fc: 16}\n")
+    profile = compiled(head + "".join(f"      - {step}\n" for step in steps))
+    assert [step.label for step in profile.commands["open_supply"].steps] == [
+        "write FC16 0x0057",
+        "wait 1 s",
+        "read back FC3 0x0058 uint16",
+    ]
+
+
+WRONG_STEPS = {
+    "write: {at: 0x57, fc: 16}": "either values or argument or clock",
+    "write: {fc: 16, values: [1]}": "at says where",
+    "write: {at: 1, fc: 6, values: [1, 2]}": "function code 6 writes one value",
+    "write: {at: 1, fc: 5, values: [7]}": "a coil is 0 or 1",
+    "write: {at: 1, fc: 6, argument: {type: uint32}}": "function code 6 writes one value",
+    "write: {at: 0xFFFF, fc: 16, values: [1, 1]}": "no Modbus address",
+    "write: {at: 1, fc: 16, argument: {type: string}}": "string needs words",
+    "write: {at: 1, fc: 16, argument: {type: uint16, min: 5, max: 1}}": "min is above max",
+    "write: {clock: time}": "where the device keeps its time",
+    "read_back: {at: 1, type: uint16}": "exactly one of equals, between, argument",
+    "read_back: {at: 1, type: float32, mask: 1, equals: 1}": "a mask belongs to an integer",
+    "read_back: {at: 1, type: uint16, equals: 1, within_s: 3}": "unknown key 'within_s'",
+    "effect: CurrentL1 < 0.05": "the profile has no point 'CurrentL1'",
+    "effect: VoltageL1 is low": "an effect is a quantity",
+    "wait_s: 1, within_s: 2": "within_s belongs to",
+}
+
+
+@pytest.mark.parametrize("step", WRONG_STEPS)
+def test_a_mistake_in_a_step_is_told_with_its_place(step: str, compiled: Any) -> None:
+    with pytest.raises(ProfileError) as caught:
+        compiled(f"{POINT}commands:\n  open_supply:\n    steps:\n      - {{{step}}}\n")
+    assert WRONG_STEPS[step] in str(caught.value)
+    assert "meter.yaml:" in str(caught.value)
+
+
+def test_a_command_has_a_name_that_all_protocols_know(compiled: Any) -> None:
+    with pytest.raises(ProfileError, match="did you mean 'open_supply'"):
+        compiled(f"{POINT}commands:\n  open_suply:\n    steps: [wait_s: 1]\n")
+    assert "other_blink" in compiled(f"{POINT}commands:\n  other_blink:\n    steps: [wait_s: 1]\n").commands
 
 
 def test_a_variant_needs_a_condition_that_can_be_tested(compiled: Any) -> None:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import struct
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from address_space.model.clock import from_datetime
 from address_space.model.ids import UnitHandle
 from address_space.model.quality import GOOD, Reason
 from address_space.model.value import EXACT_LIMIT
 from drivers.api import Device
 from drivers.codec import NumberType, Order, arrange
 from drivers.codec import encode as encode_number
+from drivers.errors import ProfileError
 from drivers.modbus import compile_profile, encode_point, no_data, plan_reads
 from drivers.modbus.answers import Answer, assemble, build_plan
+from drivers.modbus.layout import CompiledPoint
 from drivers.profiles import load_library
 
-LIBRARY = {name: compile_profile(load_library().get(name)) for name in load_library().names}
+LIBRARY = {
+    profile.name: compile_profile(profile)
+    for profile in load_library().profiles.values()
+    if profile.protocol == "modbus"
+}
 
 
 def read_out(profile: Any, registers: dict[int, int], ratio: tuple[float, float] = (1.0, 1.0)) -> Any:
@@ -139,13 +148,23 @@ points:
     assert reading.values.tolist() == [250.0, 200.0, 3000.0]
 
 
+def _shown_by(point: CompiledPoint) -> st.SearchStrategy[Any]:
+    """Values that a point can show."""
+    if point.map is not None:
+        return st.sampled_from(sorted(point.map.values()))
+    if point.four_quadrant:
+        return st.integers(-1, 1)
+    highest = 30_000 if point.terms[0].register.bits is None else (1 << point.terms[0].register.bits[1]) - 1
+    return st.integers(0, highest).map(lambda raw: raw * point.scale)
+
+
 @pytest.mark.parametrize("name", LIBRARY)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_what_is_encoded_decodes_to_the_same_value(name: str, data: st.DataObject) -> None:
     profile = LIBRARY[name]
     point = data.draw(st.sampled_from([point for point in profile.points if point is not None]))
-    raw = data.draw(st.integers(0, 30_000))
-    value = raw * point.scale
+    value = data.draw(_shown_by(point))
     cells = encode_point(point, float(value))
     reading = read_out(profile, {cell.address: cell.word for cell in cells})
     index = profile.points.index(point)
@@ -161,6 +180,7 @@ def test_arranged_integers_come_back(kind: NumberType, order: Order, data: st.Da
 
 
 @pytest.mark.parametrize("name", LIBRARY)
+@settings(max_examples=20, deadline=None)
 @given(filling=st.binary(min_size=2, max_size=2000))
 def test_any_registers_at_all_decode_to_values_or_reasons(name: str, filling: bytes) -> None:
     profile = LIBRARY[name]
@@ -194,3 +214,94 @@ def test_scales_are_exact_fractions() -> None:
         NumberType.INT32,
         Order.CDAB,
     )
+
+
+QUOTIENT = """
+points:
+  PowerFactor: {at: 0, type: int16, unit: "1", over: {at: 1, type: uint16, scale: 10}}
+"""
+
+
+def test_a_power_factor_is_computed_from_power_and_apparent_power(compiled: Any) -> None:
+    profile = compiled(QUOTIENT)
+    reading = read_out(profile, {0: 0x10000 - 480, 1: 60})
+    assert (reading.values.tolist(), reading.status.tolist()) == ([-0.8], [GOOD])
+    assert read_out(profile, {0: 0, 1: 0}).status.tolist() == [Reason.NOT_SUPPORTED.status]
+    point = profile.points[0]
+    cells = encode_point(point, 0.95)
+    assert read_out(profile, {cell.address: cell.word for cell in cells}).values.tolist() == [0.95]
+
+
+PREFER = """
+modbus: {max_gap: 0}
+points:
+  VoltageL1: {at: 50, type: uint16, unit: V}
+  ActiveEnergyImport:
+    {at: 0, type: float32, unit: kWh, prefer: {at: 10, type: uint64, sentinels: [0xFFFFFFFFFFFFFFFF]}}
+"""
+
+
+def test_a_register_of_better_resolution_is_preferred_where_the_device_has_it(compiled: Any) -> None:
+    profile = compiled(PREFER)
+    coarse = dict(enumerate(struct.unpack(">2H", struct.pack(">f", 16_777_216.0))))
+    fine = dict(enumerate(struct.unpack(">4H", struct.pack(">Q", 16_777_217)), start=10))
+    assert read_out(profile, coarse | fine).values.tolist() == [0, 16_777_217_000]
+    none = dict.fromkeys(range(10, 14), 0xFFFF)
+    reading = read_out(profile, coarse | none)
+    assert (reading.values.tolist(), reading.status.tolist()) == ([0, 16_777_216_000], [GOOD, GOOD])
+
+
+def test_what_a_device_refuses_is_read_from_the_register_of_lesser_resolution(compiled: Any) -> None:
+    profile = compiled(PREFER)
+    plan = build_plan(profile, (0, 1))
+    answers = {}
+    for request in plan.requests:
+        read = request.key.reads[0]
+        words = struct.unpack(">2H", struct.pack(">f", 5.0)) if read.address == 0 else (0,) * read.words
+        data = struct.pack(f">{read.words}H", *words)
+        answers[request] = Answer(0, data, absent=((10, 14),) if read.address == 10 else ())
+    meter = Device(UnitHandle(0), 0, "meter", profile, "1")
+    assert assemble(meter, plan, answers).values.tolist() == [0, 5000]
+
+
+INVERTED = """
+modbus: {inverted: true}
+points:
+  ActiveEnergyImport: {at: 0, type: uint16, unit: kWh}
+  ActiveEnergyExport: {at: 1, type: uint16, unit: kWh, scale: 0.1}
+  ActivePower: {at: 2, type: int16, unit: W}
+  VoltageL1: {at: 3, type: uint16, unit: V}
+"""
+
+
+def test_a_meter_mounted_the_wrong_way_round_is_turned_by_one_key(compiled: Any) -> None:
+    assert read_out(compiled(INVERTED), {0: 5, 1: 70, 2: 300, 3: 230}).values.tolist() == [7000, 5000, -300, 230]
+    with pytest.raises(ProfileError, match="nothing to be swapped with"):
+        compiled(INVERTED.replace("  ActiveEnergyExport: {at: 1, type: uint16, unit: kWh, scale: 0.1}\n", ""))
+
+
+@pytest.mark.parametrize(("direction", "value"), [(0, 250.5), (1, -250.5)])
+def test_a_direction_bit_gives_a_float_its_sign(direction: int, value: float, compiled: Any) -> None:
+    words = dict(enumerate(struct.unpack(">2H", struct.pack(">f", 250.5)))) | {9: direction << 3}
+    keys = "at: 0, type: float32, sign: {at: 9, type: uint16, bits: [3, 3], negative: 1}"
+    assert one(compiled, keys, words) == (value, GOOD)
+
+
+STAMPED = """
+modbus: {clock: {at: 20, format: [year, month, day, hour, minute, second], stamp: true}}
+points:
+  VoltageL1: {at: 18, type: uint16, unit: V}
+"""
+
+
+def test_a_device_that_keeps_time_dates_its_readings_in_its_zone(compiled: Any) -> None:
+    profile = compiled(STAMPED)
+    words = {18: 230, 20: 2026, 21: 11, 22: 22, 23: 18, 24: 5, 25: 59}
+    plan = build_plan(profile, (0,))
+    (request,) = plan.requests
+    read = request.key.reads[0]
+    data = b"".join(words.get(place, 0).to_bytes(2, "big") for place in range(read.address, read.end))
+    meter = Device(UnitHandle(0), 0, "meter", profile, "1", zone=ZoneInfo("Asia/Tashkent"))
+    reading = assemble(meter, plan, {request: Answer(0, data)})
+    assert reading.device_time_ns == from_datetime(datetime(2026, 11, 22, 13, 5, 59, tzinfo=UTC))
+    assert assemble(meter, plan, {request: Reason.TIMEOUT}).device_time_ns is None

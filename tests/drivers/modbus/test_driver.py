@@ -94,6 +94,19 @@ async def test_a_device_in_step_is_asked_once_a_reading_on_an_untagged_line(rtu:
     assert len(rtu.device.asked) == 3
 
 
+async def test_a_stale_frame_gives_the_answer_no_more_time(tcp: Any, compiled: Any) -> None:
+    plain(tcp)
+    loop = asyncio.get_running_loop()
+
+    async def stale_then_late(device: Any, asked: Any) -> None:
+        device.send(asked, bytes([3, 6]) + bytes(6), transaction=asked.transaction + 7)
+        loop.call_later(0.3, device.send, asked, bytes([3, 6]) + bytes(6))
+
+    tcp.device.behaviour = stale_then_late
+    with pytest.raises(BadFrame, match="other transactions"):
+        await tcp.read(compiled(PLAIN))
+
+
 async def test_a_stale_frame_before_the_answer_is_passed_over(tcp: Any, compiled: Any) -> None:
     plain(tcp)
 

@@ -29,6 +29,9 @@ def rtu(body: str) -> str:
         ("000100000006010300000002", "tcp", "request"),
         ("00 01 00 00 00 07 01 03 04 43 66 40 00", "tcp", "answer"),
         ("0x00 0x01 0x00 0x00 0x00 0x03 0x01 0x83 0x02", "tcp", "answer"),
+        (":1103006B00037E\r\n", "ascii", "request"),
+        (":01030443664000 0F".replace(" ", ""), "ascii", "answer"),
+        (b":1103006B00037E\r\n".hex(), "ascii", "request"),
     ],
 )
 def test_a_sound_frame_is_known_for_what_it_is(frame: str, kind: str, direction: str) -> None:
@@ -56,6 +59,8 @@ def test_an_answer_shows_its_registers() -> None:
         ("", "too few"),
         ("zz", "not hexadecimal"),
         ("01 0", "not hexadecimal"),
+        (":1103006B00037F", "should be 7e"),
+        (":1103006B00037", "half a one"),
     ],
 )
 def test_what_is_wrong_is_said(frame: str, problem: str) -> None:

@@ -7,8 +7,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.codec import crc16_modbus
-from drivers.modbus.guard import Expected, Fit, judge_rtu, judge_tcp
+from drivers.modbus.guard import Expected, Fit, judge_tcp, tell_tcp
 
 ASKED = Expected(unit=1, function=3, data_bytes=4, transaction=7)
 
@@ -17,17 +16,13 @@ def tcp(pdu: bytes, *, transaction: int = 7, unit: int = 1) -> bytes:
     return struct.pack(">HHHB", transaction, 0, len(pdu) + 1, unit) + pdu
 
 
-def rtu(body: bytes) -> bytes:
-    return body + crc16_modbus(body)
-
-
 RIGHT = bytes([3, 4, 1, 2, 3, 4])
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_at_all_get_a_verdict(data: bytes) -> None:
     assert judge_tcp(ASKED, data).fit in Fit
-    assert judge_rtu(ASKED, data).fit in Fit
+    assert tell_tcp(ASKED, data)
 
 
 @given(st.integers(0, 12))
@@ -52,10 +47,14 @@ def test_a_stale_frame_is_passed_over_and_the_answer_behind_it_found() -> None:
     assert (verdict.fit, verdict.pdu) == (Fit.ANSWER, RIGHT)
 
 
-def test_a_serial_answer_with_bytes_behind_it_is_not_trusted() -> None:
-    assert judge_rtu(ASKED, rtu(bytes([1]) + RIGHT)).fit is Fit.ANSWER
-    assert judge_rtu(ASKED, rtu(bytes([1]) + RIGHT) + b"\0").fit is Fit.LOST
+def test_an_acknowledgement_of_another_write_is_no_answer() -> None:
+    asked = Expected(1, 6, None, 7, written=bytes.fromhex("0600100001"))
+    assert judge_tcp(asked, tcp(bytes.fromhex("0600100001"))).fit is Fit.ANSWER
+    verdict = judge_tcp(asked, tcp(bytes.fromhex("0600110001")))
+    assert (verdict.fit, verdict.what) == (Fit.WRONG, "it acknowledges another write")
 
 
-def test_a_serial_refusal_is_an_answer() -> None:
-    assert judge_rtu(ASKED, rtu(bytes([1, 0x83, 2]))).fit is Fit.ANSWER
+def test_a_device_asked_as_the_only_one_may_answer_with_its_own_unit() -> None:
+    for unit in (0, 255):
+        assert judge_tcp(Expected(unit, 3, 4, 7), tcp(RIGHT, unit=17)).fit is Fit.ANSWER
+    assert judge_tcp(ASKED, tcp(RIGHT, unit=17)).fit is Fit.WRONG
