@@ -4,12 +4,34 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
+from drivers.cjt188.explain import explain as explain_cjt188
+from drivers.dlt645.explain import explain as explain_dlt645
 from drivers.modbus.explain import explain as explain_modbus
 from server.cli.console import print_json
 
-EXPLAINERS = {"modbus": explain_modbus}
+
+class Explained(Protocol):
+    """What a protocol says of a frame."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong with it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data."""
+
+    def lines(self) -> list[str]:
+        """The same for a person."""
+
+
+EXPLAINERS: Mapping[str, Callable[[str], Explained]] = {
+    "cjt188": explain_cjt188,
+    "dlt645": explain_dlt645,
+    "modbus": explain_modbus,
+}
 
 
 def add_to(commands: Any) -> None:
