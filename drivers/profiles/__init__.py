@@ -1,22 +1,27 @@
 """Profiles: what each make of device measures and how, as data files."""
 
-from drivers.profiles.loader import ProfileLibrary, load_library
+from drivers.profiles.commands import COMMANDS, OTHER, SECRETS, Command, CommandMeaning, Danger, Effect, Step
+from drivers.profiles.loader import Origin, ProfileLibrary, load_library
 from drivers.profiles.profile import (
-    Command,
-    Danger,
     PollClass,
     Profile,
     ProfilePoint,
     Source,
-    Step,
     Variant,
     default_class,
 )
+from drivers.profiles.template import new_profile
 from drivers.profiles.units import size_in_base
 
 __all__ = [
+    "COMMANDS",
+    "OTHER",
+    "SECRETS",
     "Command",
+    "CommandMeaning",
     "Danger",
+    "Effect",
+    "Origin",
     "PollClass",
     "Profile",
     "ProfileLibrary",
@@ -26,5 +31,6 @@ __all__ = [
     "Variant",
     "default_class",
     "load_library",
+    "new_profile",
     "size_in_base",
 ]

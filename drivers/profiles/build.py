@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from fractions import Fraction
 from typing import Any, TypeVar
 
 from address_space.model.quantity import MEASURED, by_path
 from address_space.model.state import Medium
 from drivers.errors import ProfileError
+from drivers.profiles.commands import COMMANDS, OTHER, Command, Effect, Step, effect_of, parse_effect
 from drivers.profiles.document import Document, Path
 from drivers.profiles.profile import (
-    Command,
     PollClass,
     Profile,
     ProfilePoint,
     Source,
-    Step,
     Variant,
     default_class,
 )
-from drivers.profiles.schema import MEDIA, PointEntry, ProfileFile
+from drivers.profiles.schema import MEDIA, CommandEntry, PointEntry, ProfileFile, SerialEntry
 from drivers.profiles.units import size_in_base, units_of
 from drivers.profiles.validation import validated
+from drivers.transport.options import SerialSettings
 
+DEFAULT_WITHIN_S = 5.0
+TELL_UNITS = frozenset({"dlt645"})
+"""Protocols that know the units of their identifiers; where a point names none, its limits are in the quantity's."""
 _Model = TypeVar("_Model", ProfileFile, PointEntry)
 
 
@@ -59,6 +63,7 @@ class _Builder:
         )
         if file.medium not in MEDIA:
             self._say(f"unknown medium {file.medium!r}", "medium", hint=_suggest(file.medium, MEDIA))
+        commands = tuple(self._command(name, entry, file.points) for name, entry in file.commands.items())
         if self._mistakes:
             raise ProfileError.of(self._mistakes)
         points = tuple(
@@ -73,19 +78,12 @@ class _Builder:
             source=tuple(Source(entry.document, entry.revision, entry.page) for entry in file.source),
             points=points,
             settings=settings,
-            commands=tuple(
-                Command(
-                    name,
-                    tuple(Step(step.write, step.read_back, step.wait_s or 0.0) for step in entry.steps),
-                    frozenset(entry.danger),
-                    entry.confirm,
-                )
-                for name, entry in file.commands.items()
-            ),
+            commands=commands,
             variants=variants,
             caveats=tuple(file.caveats),
             extends=file.extends,
             line=file.line,
+            serial=_serial(file.serial),
             file=self._document.marks[()].rsplit(":", 2)[0],
             marks=self._document.marks,
         )
@@ -157,6 +155,8 @@ class _Builder:
             self._say(f"unknown quantity {name!r}", *path, hint=_suggest(name, [known.path for known in MEASURED]))
             return None
         size = size_in_base(entry.unit, quantity)
+        if size is None and entry.address and not entry.unit and self._document.data.get("protocol") in TELL_UNITS:
+            size = Fraction(quantity.per_unit)
         if size is None:
             if not entry.address and not entry.unit:
                 return ProfilePoint(quantity, "", PollClass.CONFIG, PollClass.CONFIG.period_s, {})
@@ -179,6 +179,42 @@ class _Builder:
             heartbeat_s=entry.heartbeat_s,
             source=_source_text(settings, entry.address),
         )
+
+    def _command(self, name: str, entry: CommandEntry, points: Mapping[str, PointEntry]) -> Command:
+        if name not in COMMANDS and not name.startswith(OTHER):
+            self._say(
+                f"unknown command {name!r}",
+                "commands",
+                name,
+                hint=f"{_suggest(name, COMMANDS)}; a command that no other meter has is named {OTHER}…",
+            )
+        meaning = COMMANDS.get(name)
+        steps = tuple(
+            Step(
+                step.write,
+                step.read_back,
+                self._effect(step.effect, points, ("commands", name, "steps", index, "effect")),
+                step.wait_s or 0.0,
+                step.within_s or DEFAULT_WITHIN_S,
+                always=step.always,
+                answer_proves=step.answer_proves,
+            )
+            for index, step in enumerate(entry.steps)
+        )
+        danger = frozenset(entry.danger) | (meaning.danger if meaning else frozenset())
+        return Command(name, steps, danger, entry.confirm, entry.min_interval_s)
+
+    def _effect(self, text: str | None, points: Mapping[str, PointEntry], path: Path) -> Effect | None:
+        parsed = parse_effect(text) if text else None
+        if text is None or parsed is None:
+            return None
+        name, comparison, limit = parsed
+        quantity = by_path(name)
+        if quantity is None or name not in points:
+            self._say(f"the profile has no point {name!r}", *path, hint=_suggest(name, points))
+            return None
+        size = size_in_base(points[name].unit, quantity)
+        return effect_of(quantity, comparison, float(limit * (size or quantity.per_unit)), text)
 
     def _validated(self, model: type[_Model], data: Any, path: Path) -> _Model | None:
         entry, mistakes = validated(model, data)
@@ -218,6 +254,10 @@ def _first_with_address(variants: Iterable[Variant], index: int) -> ProfilePoint
     return next(variant.points[index] for variant in variants if variant.points[index].address)
 
 
+def _serial(entry: SerialEntry | None) -> SerialSettings | None:
+    return None if entry is None else SerialSettings(entry.baud, entry.parity, entry.data_bits, entry.stop_bits)
+
+
 def _union(maps: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for each in maps for name in each))
 
@@ -232,6 +272,8 @@ def _source_text(settings: Mapping[str, Any], address: Mapping[str, Any]) -> str
         if key in ("at", "di"):
             first = value[0] if isinstance(value, list) and value else value
             words.append(f"0x{first:04X}" if isinstance(first, int) else str(first))
+        elif key == "any":
+            words.append(" or ".join(f"0x{one['di']:04X} bit {one.get('bit')}" for one in value))
         elif key in ("type", "topic", "path"):
             words.append(str(value))
     return " ".join(words)

@@ -12,6 +12,8 @@ import yaml
 from drivers.errors import ProfileError
 
 Path = tuple[str | int, ...]
+_FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The C loader where PyYAML has one; the other one tells mistakes better, and is asked when there is one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +36,14 @@ def read_document(file: FilePath) -> Document:
 def parse_document(text: str, file: str) -> Document:
     """As `read_document`, from text."""
     try:
-        loader = yaml.SafeLoader(text)
+        return _parsed(text, file, _FAST)
+    except ProfileError:
+        return _parsed(text, file, yaml.SafeLoader)
+
+
+def _parsed(text: str, file: str, kind: Any) -> Document:
+    try:
+        loader = kind(text)
         try:
             node = loader.get_single_node()
             marks: dict[Path, str] = {(): f"{file}:1:1"}
@@ -53,7 +62,7 @@ def parse_document(text: str, file: str) -> Document:
 
 
 class _Walker:
-    def __init__(self, loader: yaml.SafeLoader, file: str, marks: dict[Path, str]) -> None:
+    def __init__(self, loader: Any, file: str, marks: dict[Path, str]) -> None:
         self._loader = loader
         self._file = file
         self._marks = marks

@@ -15,6 +15,8 @@ from address_space.model.point import DEFAULT_HOLD_S, PointSpec, Template
 from address_space.model.quantity import Kind, Quantity
 from address_space.model.state import Medium
 from drivers.errors import ProfileError
+from drivers.profiles.commands import Command
+from drivers.transport.options import SerialSettings
 
 
 class PollClass(Enum):
@@ -71,38 +73,6 @@ class ProfilePoint:
         return self.quantity.path
 
 
-class Danger(Enum):
-    """What a command can do to people, money or the device."""
-
-    SUPPLY = "supply"
-    """Connects or disconnects somebody's supply."""
-    MONEY = "money"
-    """Changes credit or a register that is charged; never repeated blindly."""
-    CLEARS = "clears"
-    """Writing erases what was counted."""
-    WEAR = "wear"
-    """Wears out the device's memory; the rate is limited."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """One step of a command: exactly one of `write` and `read_back` (the protocol's own words) or `wait_s`."""
-
-    write: Mapping[str, Any] | None = None
-    read_back: Mapping[str, Any] | None = None
-    wait_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Command:
-    """What may be done to a device, step by step."""
-
-    name: str
-    steps: tuple[Step, ...]
-    danger: frozenset[Danger] = frozenset()
-    confirm: bool = False
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Variant:
     """A make that differs from its profile. `points` match the profile's one by one; `when` is the protocol's own."""
@@ -131,6 +101,8 @@ class Profile:
     extends: str = ""
     line: str = ""
     """Factory setting of the serial line, for a person ("9600 8N1")."""
+    serial: SerialSettings | None = None
+    """The same for machines; None where the file does not say."""
     file: str = ""
     marks: Mapping[tuple[str | int, ...], str] | None = None
     """`file:line:column` of each key of the file."""
@@ -146,6 +118,10 @@ class Profile:
     def mistake(self, what: str, *path: str | int, hint: str = "") -> ProfileError:
         """An error at the place of a key."""
         return ProfileError(what, where=self.locate(*path), hint=hint)
+
+    def command(self, name: str) -> Command | None:
+        """The command of this name, or None."""
+        return next((command for command in self.commands if command.name == name), None)
 
     def offset(self, quantity: Quantity) -> int | None:
         """Index of the point with this quantity, or None."""
@@ -167,7 +143,9 @@ class Profile:
 
 
 def default_class(quantity: Quantity) -> PollClass:
-    """Class of a point that names none: counters are slow, gauges normal, everything else config."""
+    """Class of a point that names none: counters, relays, valves and alarms slow, gauges normal, the rest config."""
+    if quantity.path.startswith(("Switch.", "Valve.", "Status.")) and not quantity.path.endswith("Count"):
+        return PollClass.SLOW
     return {Kind.COUNTER: PollClass.SLOW, Kind.GAUGE: PollClass.NORMAL}.get(quantity.kind, PollClass.CONFIG)
 
 

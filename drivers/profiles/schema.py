@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from address_space.model.state import Medium
-from drivers.profiles.profile import Danger, PollClass
+from drivers.profiles.commands import Danger, parse_effect
+from drivers.profiles.profile import PollClass
+from drivers.transport.options import Parity
 
 NAME_PATTERN = r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*"
 WORD_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"
@@ -69,17 +71,37 @@ class PointEntry(BaseModel):
         return self
 
 
+POINT_KEYS = tuple(field.alias or name for name, field in PointEntry.model_fields.items())
+"""What a point may say in any protocol."""
+
+
 class StepEntry(_Closed):
-    """One step of a command: exactly one of its keys."""
+    """One step of a command: exactly one of write, read_back, effect and wait_s; the other keys say how."""
 
     write: dict[str, Any] | None = Field(None, description="what to write, in the protocol's words")
     read_back: dict[str, Any] | None = Field(None, description="what must then be read, in the protocol's words")
-    wait_s: Positive | None = Field(None, description="seconds to wait")
+    effect: str | None = Field(
+        None, description="what must then be measured, in the point's unit: `CurrentL1 < 0.05` (<, <=, >, >=, ==, !=)"
+    )
+    wait_s: Positive | None = Field(None, description="seconds to wait; the line is free meanwhile")
+    within_s: Positive | None = Field(
+        None, description="how long a read_back or an effect may take to show, 5 by default"
+    )
+    always: bool = Field(default=False, description="done also after a failed step: what locks the device again")
+    answer_proves: bool = Field(
+        default=False, description="the device's acknowledgement of a write is proof enough: nothing need be read back"
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> StepEntry:
-        if sum(key is not None for key in (self.write, self.read_back, self.wait_s)) != 1:
-            raise ValueError("a step is exactly one of write, read_back, wait_s")
+        if sum(key is not None for key in (self.write, self.read_back, self.effect, self.wait_s)) != 1:
+            raise ValueError("a step is exactly one of write, read_back, effect, wait_s")
+        if self.within_s is not None and self.read_back is None and self.effect is None:
+            raise ValueError("within_s belongs to read_back or effect")
+        if self.answer_proves and self.write is None:
+            raise ValueError("answer_proves belongs to a write")
+        if self.effect is not None and parse_effect(self.effect) is None:
+            raise ValueError("an effect is a quantity, a comparison and a number: CurrentL1 < 0.05")
         return self
 
 
@@ -87,8 +109,22 @@ class CommandEntry(_Closed):
     """What may be done to a device."""
 
     steps: list[StepEntry] = Field(min_length=1, description="in order; a failing step ends the command")
-    danger: list[Danger] = Field(default_factory=list, description="supply, money, clears, wear")
+    danger: list[Danger] = Field(
+        default_factory=list, description="supply, money, clears, wear; what its name implies is added"
+    )
     confirm: bool = Field(default=False, description="whether a person must confirm it each time")
+    min_interval_s: NotNegative = Field(
+        0.0, description="least seconds between two of them on one device, for memory that wears"
+    )
+
+
+class SerialEntry(_Closed):
+    """Factory setting of a serial line."""
+
+    baud: Annotated[int, Field(ge=50, le=4_000_000)] = Field(description="speed")
+    parity: Parity = Field(Parity.NONE, description="none, even, odd")
+    stop_bits: Literal[1, 2] = Field(1, description="stop bits")
+    data_bits: Literal[7, 8] = Field(8, description="data bits")
 
 
 class VariantEntry(_Closed):
@@ -115,6 +151,9 @@ class ProfileFile(BaseModel):
     protocol: Literal["modbus", "dlt645", "cjt188", "mqtt"] = Field(description="what it speaks")
     medium: str = Field("electricity", description="what it measures: " + ", ".join(MEDIA))
     line: str = Field("", description="factory setting of its serial line, for a person")
+    serial: SerialEntry | None = Field(
+        None, description="the same for machines: used by `joulehub probe` and on a bus that several protocols share"
+    )
     source: list[SourceEntry] = Field(min_length=1, description="where the facts were taken from")
     caveats: list[str] = Field(default_factory=list, description="doubts to settle with a device or its manual")
     classes: dict[PollClass, Positive] = Field(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.errors import ProfileError
-from drivers.profiles import PollClass, load_library
+from drivers.profiles import Origin, PollClass, load_library, new_profile
 from drivers.profiles.document import parse_document
 
 METER = """\
@@ -54,6 +54,35 @@ def test_a_sites_own_profile_stands_beside_the_hubs(site: Path) -> None:
 def test_a_sites_own_profile_wins_over_the_hubs(site: Path) -> None:
     put(site, METER.replace("own/meter", "eastron/sdm120"), "eastron/sdm120")
     assert load_library(site).get("eastron/sdm120").vendor == "Own"
+
+
+def test_whose_a_profile_is_can_be_told(site: Path) -> None:
+    put(site, METER.replace("own/meter", "eastron/sdm120"), "eastron/sdm120")
+    library = load_library(put(site, METER))
+    origins = [library.origin(name) for name in ("own/meter", "eastron/sdm120", "eastron/sdm630")]
+    assert origins == [Origin.SITE, Origin.SITE_INSTEAD, Origin.HUB]
+
+
+def test_a_sites_own_profile_may_extend_the_hubs_of_the_same_name(site: Path) -> None:
+    text = "profile: siemens/7kt1665\nextends: siemens/7kt1665\npoints:\n  VoltageL1: {range: [0, 250]}\n"
+    library = load_library(put(site, text, "siemens/7kt1665"))
+    own, hubs = library.get("siemens/7kt1665"), load_library().get("siemens/7kt1665")
+    assert [point.address for point in own.points] == [point.address for point in hubs.points]
+    assert own.points[0].range == (0.0, 250.0)
+    assert library.get("lovato/dmg610").points[0].range == (0.0, 250.0)
+
+
+def test_a_profile_that_extends_itself_is_told(site: Path) -> None:
+    with pytest.raises(ProfileError, match="own/meter extends itself; break the circle"):
+        load_library(put(site, METER + "extends: own/meter\n"))
+
+
+@pytest.mark.parametrize("name", ["meter.yaml", "own/meter.yml", "own/deep/meter.yaml"])
+def test_a_file_where_no_profile_is_looked_for_is_told(site: Path, name: str) -> None:
+    (site / "own" / "deep").mkdir()
+    (site / name).write_text(METER)
+    with pytest.raises(ProfileError, match="not looked for here; it is <vendor>/<model>.yaml"):
+        load_library(site)
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:
@@ -122,6 +151,28 @@ def test_a_plant_may_poll_a_class_more_often() -> None:
     periods = {spec.quantity.path: spec.poll_s for spec in profile.point_specs({PollClass.FAST: 2.0})}
     assert periods["ActivePower"] == 2.0
     assert periods["ActiveEnergyImport"] == 60.0
+
+
+def test_a_new_profile_of_any_other_loads_and_its_comments_say_what_the_other_says(site: Path) -> None:
+    library = load_library()
+    for number, parent in enumerate(map(library.get, library.names)):
+        text = new_profile(f"own/m{number}", parent)
+        put(site, text, f"own/m{number}")
+        points = [line[1:] for line in text.splitlines() if line.startswith("#   ")][-len(parent.points) :]
+        head = f"profile: own/n{number}\nextends: {parent.name}\nmodel: X\npoints:\n"
+        put(site, head + "".join(f"{line}\n" for line in points), f"own/n{number}")
+    own = load_library(site)
+    for number, parent in enumerate(map(library.get, library.names)):
+        for letter in "mn":
+            said = own.get(f"own/{letter}{number}").points
+            assert [point.address for point in said] == [point.address for point in parent.points]
+            assert [point.unit for point in said] == [point.unit for point in parent.points]
+
+
+@pytest.mark.parametrize("name", ["meter", "Own/Meter", "own/meter/x", "own/..", "../own/meter"])
+def test_a_bad_name_of_a_new_profile_is_told(name: str) -> None:
+    with pytest.raises(ProfileError, match="is no name of a profile"):
+        new_profile(name)
 
 
 @given(st.text(max_size=200))

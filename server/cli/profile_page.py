@@ -1,0 +1,151 @@
+"""How a profile is shown: as a row of a list, as a page for a person, as data for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from textwrap import wrap
+from typing import Any
+
+from drivers.profiles import Command, Profile, ProfileLibrary, ProfilePoint
+
+WIDTH = 120
+
+
+def as_data(profile: Profile, library: ProfileLibrary) -> dict[str, Any]:
+    """All that a profile says, for machines."""
+    return {
+        **as_row(profile, library),
+        "file": profile.file,
+        "extends": profile.extends,
+        "line": profile.line,
+        "source": [
+            {"document": each.document, "revision": each.revision, "page": each.page} for each in profile.source
+        ],
+        "caveats": list(profile.caveats),
+        "points": [_point_data(point) for point in profile.points],
+        "commands": [_command_data(command) for command in profile.commands],
+        "variants": [
+            {
+                "name": variant.name,
+                "when": [dict(rule) for rule in variant.when],
+                "points": [
+                    _point_data(own)
+                    for own, base in zip(variant.points, profile.points, strict=True)
+                    if own.address != base.address
+                ],
+            }
+            for variant in profile.variants
+        ],
+    }
+
+
+def as_row(profile: Profile, library: ProfileLibrary) -> dict[str, Any]:
+    """What a list says of a profile, for machines."""
+    return {
+        "name": profile.name,
+        "vendor": profile.vendor,
+        "model": profile.model,
+        "protocol": profile.protocol,
+        "medium": profile.medium.name.lower(),
+        "points": len(profile.points),
+        "commands": [command.name for command in profile.commands],
+        "caveats": len(profile.caveats),
+        "origin": library.origin(profile.name).value,
+    }
+
+
+def _point_data(point: ProfilePoint) -> dict[str, Any]:
+    return {
+        "quantity": point.name,
+        "unit": point.unit,
+        "class": point.poll_class.value,
+        "poll_s": point.poll_s,
+        "where": point.source,
+        "address": dict(point.address),
+    }
+
+
+def _command_data(command: Command) -> dict[str, Any]:
+    return {
+        "name": command.name,
+        "danger": sorted(danger.value for danger in command.danger),
+        "confirm": command.confirm,
+        "steps": len(command.steps),
+        "verified": _verified(command),
+    }
+
+
+def _verified(command: Command) -> bool:
+    return any(step.read_back or step.effect or step.answer_proves for step in command.steps)
+
+
+def listed(profiles: Sequence[Profile], library: ProfileLibrary) -> Iterator[str]:
+    """One line a profile, below a heading."""
+    rows = [("PROFILE", "PROTOCOL", "MEDIUM", "POINTS", "COMMANDS", "CAVEATS", "OF", "DEVICE")]
+    for profile in profiles:
+        row = as_row(profile, library)
+        counts = (str(row["points"]), str(len(row["commands"]) or "-"), str(row["caveats"] or "-"))
+        device = f"{profile.vendor} {profile.model}"
+        rows.append((profile.name, profile.protocol, row["medium"], *counts, row["origin"], device))
+    return _columns(rows)
+
+
+def shown(profile: Profile, library: ProfileLibrary) -> Iterator[str]:
+    """All that a profile says, as lines for a person."""
+    yield f"{profile.name}: {profile.vendor} {profile.model}"
+    line = f", line {profile.line}" if profile.line else ""
+    extends = f", extends {profile.extends}" if profile.extends else ""
+    medium = profile.medium.name.lower()
+    yield f"{profile.protocol}, {medium}{line}{extends}; of the {library.origin(profile.name).value}: {profile.file}"
+    yield ""
+    yield from _columns([("POINT", "UNIT", "WHERE", "CLASS", "EVERY", "HOW"), *map(_point_row, profile.points)])
+    if profile.commands:
+        yield ""
+        yield from _columns(
+            [("COMMAND", "DANGER", "CONFIRM", "VERIFIED", "STEPS"), *map(_command_row, profile.commands)]
+        )
+    for variant in profile.variants:
+        yield ""
+        rules = "; ".join(_words(rule) for rule in variant.when)
+        changed = [p for p, base in zip(variant.points, profile.points, strict=True) if p.address != base.address]
+        yield f"variant {variant.name}, where {rules}"
+        yield from (f"  {line}" for line in _columns(map(_point_row, changed)))
+    yield ""
+    for source in profile.source:
+        parts = (source.document, source.revision and f"revision {source.revision}", source.page)
+        yield f"source: {', '.join(part for part in parts if part)}"
+    for caveat in profile.caveats:
+        yield from wrap(caveat, WIDTH, initial_indent="caveat: ", subsequent_indent="        ")
+
+
+def _point_row(point: ProfilePoint) -> tuple[str, ...]:
+    if not point.address:
+        return (point.name, "", "no such data", "", "", "")
+    said = ("at", "di", "type", "fc", "topic", "path")
+    rest = {key: value for key, value in point.address.items() if key not in said}
+    return (point.name, point.unit, point.source, point.poll_class.value, f"{point.poll_s:g} s", _words(rest))
+
+
+def _command_row(command: Command) -> tuple[str, ...]:
+    danger = ", ".join(sorted(danger.value for danger in command.danger)) or "-"
+    verified = "yes" if _verified(command) else "see caveats"
+    return (command.name, danger, "yes" if command.confirm else "no", verified, str(len(command.steps)))
+
+
+def _words(keys: Mapping[str, Any]) -> str:
+    return ", ".join(key if value is True else f"{key} {_value(value, key)}" for key, value in keys.items())
+
+
+def _value(value: Any, key: str) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_value(each, str(name))}" for name, each in value.items()) + "}"
+    as_hex = isinstance(value, int) and (key in ("at", "di") or value > 0xFFFF)
+    return f"0x{value:04X}" if as_hex else str(value)
+
+
+def _columns(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Rows as lines of aligned columns."""
+    listed = list(rows)
+    widths = [max(map(len, column)) for column in zip(*listed, strict=True)]
+    for row in listed:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
