@@ -45,6 +45,7 @@ COLUMNS = (
     Column("year_of_construction", "year the meter was built", CellForm.YEAR),
     Column("verification_due", "day the verification runs out, `2031-06-30`", CellForm.DATE),
     Column("cim_mrid", "mRID of the same object in a CIM model (IEC 61970)", CellForm.UUID),
+    Column("poll_group", "poll group of `plant.yaml` whose schedules and periods it has"),
     Column("note", "remark for the people who keep the list; the hub does not read it"),
 )
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)

@@ -19,6 +19,7 @@ from config.identity import Identities
 from config.metering import MeterReader
 from config.plant import ChannelConfig, PlantConfig
 from config.plant import Path as KeyPath
+from config.polling import PollGroupConfig, PollingReader
 from config.sheets import Progress, Tally, read_sheet
 from config.spelling import Spelling
 
@@ -30,13 +31,20 @@ PLANT_KEYS = {
     "hierarchy": "nodes of the distribution hierarchy",
     "include": "further YAML files with `hierarchy`, `channels` and `metering_units`",
     "channels": "buses and sockets by id",
+    "schedules": "schedules by id, for `polling`",
+    "polling": "schedules and periods of poll classes, for all meters",
+    "poll_groups": "meters that are read at their own schedules and periods, by id of the group",
     "meters": "meter lists in CSV",
     "metering_units": "metering units given here instead of in a meter list",
     "simulation": "for the simulators; kept as written",
 }
 """Top-level keys of `plant.yaml`, with their meaning."""
 INCLUDED_KEYS = ("hierarchy", "channels", "metering_units")
-CHANNEL_KEYS = {"driver": "name of the driver", "options": "the driver's own options"}
+CHANNEL_KEYS = {
+    "driver": "name of the driver",
+    "options": "the driver's own options",
+    "polling": "schedules and periods of poll classes, for the meters of this channel",
+}
 """Keys of a channel, with their meaning."""
 
 
@@ -61,6 +69,7 @@ class _Load:
         self._report = Report()
         self._spelling = Spelling()
         self._identities = Identities(self._report)
+        self._polling = PollingReader(self._report, self._spelling)
         self._files: list[str] = []
 
     def run(self) -> PlantConfig:
@@ -77,10 +86,13 @@ class _Load:
         for part in parts:
             hierarchy.read(part.items("hierarchy"), part.file)
         nodes = hierarchy.settle()
+        self._polling.read_schedules(main)
         channels: dict[str, ChannelConfig] = {}
         for part in parts:
             self._read_channels(part, channels)
-        meters = self._read_meters(main, parts, nodes, channels)
+        polling = self._polling.rates(main)
+        groups = self._polling.groups(main, channels, nodes)
+        meters = self._read_meters(main, parts, nodes, channels, groups)
         simulation = main.mapping_at("simulation")
         config = PlantConfig(
             name=main.text("name") or self._folder.resolve().name,
@@ -91,6 +103,9 @@ class _Load:
             meters=meters.meters,
             simulation=plain_value(simulation.mapping) if simulation is not None else {},
             files=tuple(self._files),
+            schedules=list(self._polling.schedules.values()),
+            polling=polling,
+            poll_groups=groups,
         )
         self._report.raise_any()
         return config
@@ -174,7 +189,8 @@ class _Load:
             )
         options = fields.mapping_at("options")
         marks = dict(_marks(fields.mapping, ()))
-        return ChannelConfig(name, driver, plain_value(options.mapping) if options is not None else {}, at, marks)
+        given = plain_value(options.mapping) if options is not None else {}
+        return ChannelConfig(name, driver, given, at, marks, self._polling.rates(fields))
 
     def _read_meters(
         self,
@@ -182,9 +198,16 @@ class _Load:
         parts: list[Fields],
         nodes: dict[NodeUid, HierarchyNode],
         channels: dict[str, ChannelConfig],
+        groups: list[PollGroupConfig],
     ) -> MeterReader:
         reader = MeterReader(
-            self._report, self._spelling, self._identities, nodes, sorted(self._profiles), channels.keys()
+            self._report,
+            self._spelling,
+            self._identities,
+            nodes,
+            sorted(self._profiles),
+            channels.keys(),
+            [group.id for group in groups],
         )
         for part in parts:
             for tree in part.items("metering_units"):

@@ -34,6 +34,7 @@ class MeterReader:
         nodes: Mapping[NodeUid, HierarchyNode],
         profiles: Collection[str],
         channels: Collection[str],
+        poll_groups: Collection[str] = (),
     ) -> None:
         self.meters: list[MeterConfig] = []
         self._report = report
@@ -44,6 +45,7 @@ class MeterReader:
         self._profiles = {name: name for name in profiles}
         self._addresses: dict[str, dict[str, MeterConfig]] = {name: {} for name in channels}
         self._channel_names = {name: name for name in channels}
+        self._poll_groups = {name: name for name in poll_groups}
         self._memo: dict[str, str] = {}
         self._numbers: dict[str, float] = {"": 1.0, "1": 1.0}
         self._codes = _codes_by_parent(nodes)
@@ -89,14 +91,15 @@ class MeterReader:
             pt_ratio = self._positive("pt", pt, report, decimal_comma=decimal_comma)
         current_a = self._positive("rated_current_a", amps, report, decimal_comma=decimal_comma) if amps else 0.0
         power_kw = self._positive("rated_power_kw", kw, report, decimal_comma=decimal_comma) if kw else 0.0
-        enabled, year, due, mrid = (True, 0, "", "")
+        enabled, year, due, mrid, group = (True, 0, "", "", "")
         if any(rest):
-            enabled, year, due, mrid = self._rarer(rest, report)
+            enabled, year, due, mrid, group = self._rarer(rest, report)
         if not sound or known_parent is None or known_profile is None or known_channel is None:
             return
         meter = MeterConfig(
             as_uid(uid), name or uid, known_parent, known_profile, known_channel, address, serial, asset,
             ct_ratio, pt_ratio, current_a, power_kw, enabled, year, due, mrid, file, line, column,
+            group,
         )  # fmt: skip
         if enabled:
             self._check_address(meter, report)
@@ -143,8 +146,8 @@ class MeterReader:
             return number
         return 1.0
 
-    def _rarer(self, cells: Sequence[str], report: _Cells) -> tuple[bool, int, str, str]:
-        enabled, year, due, mrid = cells[:4]
+    def _rarer(self, cells: Sequence[str], report: _Cells) -> tuple[bool, int, str, str, str]:
+        enabled, year, due, mrid, group = cells[:5]
         flag = parse_flag(enabled) if enabled else True
         if flag is None:
             report.wrong("enabled", f"enabled must be true or false, not {enabled!r}", "write true or false")
@@ -157,7 +160,10 @@ class MeterReader:
             report.wrong("verification_due", f"{due!r} is no date", "write it as 2031-06-30")
         if mrid and not is_uuid(mrid):
             report.wrong("cim_mrid", f"{mrid!r} is no UUID", "write it as 8-4-4-4-12 hexadecimal digits")
-        return flag is not False, built, due, mrid
+        if group and group not in self._poll_groups:
+            hint = self._spelling.hint(group, self._poll_groups, none="describe it below `poll_groups` in plant.yaml")
+            report.wrong("poll_group", f"there is no poll group {group!r}", hint)
+        return flag is not False, built, due, mrid, self._poll_groups.get(group, "")
 
 
 class _Cells:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from address_space.model.hierarchy import HierarchyNode
 from address_space.model.ids import NodeUid
 from config.errors import ConfigErrors, Location, Problem
+from config.polling import PollGroupConfig, Rates, ScheduleConfig
 from config.validation import problems_of
 
 Path = tuple[str | int, ...]
@@ -22,7 +23,8 @@ _NO_SIMULATION: Mapping[str, Any] = {}
 class ChannelConfig:
     """A bus or socket. `options` are as written: the driver's own model checks them.
 
-    marks  line and column of each key below the channel, by path
+    marks    line and column of each key below the channel, by path
+    polling  schedules and periods of its meters, by poll class
     """
 
     id: str
@@ -30,6 +32,7 @@ class ChannelConfig:
     options: Mapping[str, Any]
     location: Location
     marks: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)
+    polling: Rates = field(default_factory=dict)
 
     def locate(self, path: Path) -> Location:
         """Place of the key at `path` (`("options", "port")`), or of the nearest one above it that was written."""
@@ -79,6 +82,7 @@ class MeterConfig:
     file: str
     line: int
     column: int = 0
+    poll_group: str = ""
 
     @property
     def ratio(self) -> tuple[float, float]:
@@ -121,6 +125,7 @@ def meter_location(file: str, line: int, column: int, name: str) -> Location:
 class PlantConfig:
     """Everything a plant folder says; consistent in itself, so that the model can be built of it without an error.
 
+    `polling` holds for all meters, `poll_groups` for those that fit them, the later ones winning.
     `simulation` is kept as written, for the simulators; `files` are all files read, to be watched for changes.
     """
 
@@ -132,3 +137,6 @@ class PlantConfig:
     meters: Sequence[MeterConfig]
     simulation: Mapping[str, Any] = field(default_factory=lambda: _NO_SIMULATION)
     files: tuple[str, ...] = ()
+    schedules: Sequence[ScheduleConfig] = ()
+    polling: Rates = field(default_factory=dict)
+    poll_groups: Sequence[PollGroupConfig] = ()

@@ -6,9 +6,10 @@ import socket
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 Locale = Literal["en", "ru", "uz", "zh"]
+HistorySource = Literal["auto", "embedded", "influx"]
 
 
 class LogLevel(StrEnum):
@@ -75,10 +76,54 @@ class OpcUaSettings(Section):
         return self.application_uri or f"urn:joulehub:{socket.gethostname()}"
 
 
+class InfluxApi(StrEnum):
+    """How lines are written to InfluxDB."""
+
+    AUTO = "auto"
+    V1 = "v1"
+
+
+class InfluxSettings(Section):
+    """InfluxDB 1, 2 or 3 as a store of the history, beside the embedded one or instead of it."""
+
+    url: str = Field("", description="Address of the server; empty: no InfluxDB.")
+    database: str = Field("joulehub", min_length=1, description="Database (1, 3) or bucket (2).")
+    org: str = Field("", description="Organisation (2 only).")
+    token: SecretStr = Field(
+        SecretStr(""), description="Token (2, 3). A secret: give it by the environment or a secret file."
+    )
+    username: str = Field("", description="User (1 only).")
+    password: SecretStr = Field(
+        SecretStr(""),
+        description="Password of the user (1 only). A secret: give it by the environment or a secret file.",
+    )
+    api: InfluxApi = Field(
+        InfluxApi.AUTO, description="`v1` writes to /write whatever the server says; `auto` asks it."
+    )
+    ca_file: str = Field("", description="File with the certificates that are trusted instead of the system's.")
+    compress: bool = Field(
+        default=False, description="Whether lines are sent compressed; worth it where the server is far away."
+    )
+    timeout_s: float = Field(10.0, gt=0, le=300, description="How long the server may take for an answer, in seconds.")
+    retention_days: int = Field(
+        0, ge=0, le=36500, description="Retention that `joulehub history setup` sets; 0 keeps for ever."
+    )
+
+
 class HistorySettings(Section):
-    """The embedded history."""
+    """The history: embedded, in InfluxDB, or both."""
 
     enabled: bool = Field(default=True, description="Whether readings are recorded and served as history.")
+    embedded: bool = Field(
+        default=True, description="Whether the embedded store keeps readings; without it InfluxDB must."
+    )
+    read_from: HistorySource = Field(
+        "auto", description="Which store answers clients: `embedded`, `influx`, or `auto`: embedded where there is one."
+    )
+    spool_gb: float = Field(
+        10.0, gt=0, le=10_000, description="Disk that readings on their way to InfluxDB may take, in gigabytes."
+    )
+    influx: InfluxSettings = Field(InfluxSettings(), description="InfluxDB.")
     retention_days: int = Field(
         730, ge=0, le=36500, description="Days after which recorded readings are removed; 0 keeps them for ever."
     )
@@ -100,6 +145,16 @@ class HistorySettings(Section):
         le=1_000_000_000,
         description="Values that may wait for the disk; more are refused and counted.",
     )
+
+    @model_validator(mode="after")
+    def _has_a_store(self) -> HistorySettings:
+        if self.enabled and not self.embedded and not self.influx.url:
+            raise ValueError("without the embedded store history needs influx.url")
+        if self.read_from == "influx" and not self.influx.url:
+            raise ValueError("read_from influx needs influx.url")
+        if self.read_from == "embedded" and not self.embedded:
+            raise ValueError("read_from embedded needs the embedded store")
+        return self
 
 
 class PollPeriods(Section):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from re import search
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -57,7 +57,7 @@ class HubSettings(BaseSettings):
         "the folder the hub is started in.",
     )
     opcua: OpcUaSettings = Field(OpcUaSettings(), description="The OPC UA server.")
-    history: HistorySettings = Field(HistorySettings(), description="The embedded history.")
+    history: HistorySettings = Field(HistorySettings(), description="The history: embedded, in InfluxDB, or both.")
     polling: PollingSettings = Field(PollingSettings(), description="Reading of the meters.")
     log: LogSettings = Field(LogSettings(), description="The log on standard error.")
 
@@ -91,8 +91,17 @@ def load_settings(path: Path | None, *, secrets_dir: Path | None = None) -> HubS
         raise ConfigErrors([*unknown, *problems_of(error, sources.locate, _names_at)]) from error
     except SettingsError as error:
         raise ConfigErrors([*unknown, *sources.undecoded(str(error))]) from error
-    if unknown:
-        raise ConfigErrors(unknown)
+    exposed = [
+        Problem.at(
+            sources.locate(path),
+            "a secret does not belong into a file that is copied and kept",
+            f"remove it, and set the environment variable {_variable(path)} or a secret file of that name",
+        )
+        for path in _secrets(HubSettings)
+        if not sources.outside(path) and _given_at(given, path)
+    ]
+    if unknown or exposed:
+        raise ConfigErrors([*unknown, *exposed])
     if path is not None and not sources.outside(("plant",)):
         settings = settings.model_copy(update={"plant": path.parent / settings.plant})
     return settings
@@ -194,6 +203,24 @@ def _variable(path: Collection[str]) -> str:
 def _section(field: FieldInfo) -> type[BaseModel] | None:
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _secrets(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Paths of the settings that must not stand in a file."""
+    for name, field in model.model_fields.items():
+        below = _section(field)
+        if below is not None:
+            yield from _secrets(below, (*above, name))
+        elif field.annotation is SecretStr:
+            yield (*above, name)
+
+
+def _given_at(given: Any, path: tuple[str, ...]) -> bool:
+    for part in path:
+        if not isinstance(given, dict) or part not in given:
+            return False
+        given = given[part]
+    return bool(given)
 
 
 def _names_at(path: KeyPath) -> Collection[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from datetime import UTC, tzinfo
+from typing import Any, Protocol, runtime_checkable
 
 from address_space.model.ids import UnitHandle
 from address_space.model.quality import Reason
@@ -25,6 +26,7 @@ class Device:
     profile             compiled profile, shared by all devices of the same make and options
     address             address on the bus in the protocol's own notation ("17", "000000123456")
     ratio               (CT, PT) as configured
+    zone                time zone that its clock keeps where its profile does not say which
     """
 
     unit: UnitHandle
@@ -33,6 +35,7 @@ class Device:
     profile: Any
     address: str
     ratio: tuple[float, float] = (1.0, 1.0)
+    zone: tzinfo = UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class WriteRequest:
-    """Write `value` to what `key` names, once; the caller reads back."""
+    """Write `value` to what `key` names, once; the caller reads back. The value may be a secret: it is never shown."""
 
     key: Any
-    value: float | str | Sequence[int]
+    value: Any = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,10 @@ class WriteOutcome:
 class Action:
     """One step of a command, compiled; exactly one of `write`, `confirm` and `wait_s` is given.
 
-    confirm  the protocol's own description of what must then be read, for `Driver.confirm`
-    after_s  when to look, in seconds after the step before; the last look decides
+    confirm        the protocol's own description of what must then be read, for `Driver.confirm`
+    after_s        when to look, in seconds after the step before; the last look decides
+    always         done also after a failed step: what locks the device again
+    answer_proves  the device's acknowledgement of the write is proof enough, nothing need be read back
     """
 
     label: str
@@ -100,18 +105,22 @@ class Action:
     confirm: Any = None
     after_s: tuple[float, ...] = (0.0,)
     wait_s: float = 0.0
+    always: bool = False
+    answer_proves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
     """What a device says of itself after a command. `moving` is neither: look again.
 
-    state  as the device words it, for a person ("relay open, told to open")
+    state    as the device words it, for a person ("relay open, told to open")
+    drift_s  how far the device's clock is ahead of the hub's, where a clock was read
     """
 
     reached: bool
     state: str
     moving: bool = False
+    drift_s: float | None = None
 
 
 class Driver(Protocol):
@@ -175,6 +184,13 @@ class Sink(Protocol):
         """How a polling ended, after its `deliver` if it brought anything."""
 
 
+class Memory(Protocol):
+    """What outlives the hub of slots that were read."""
+
+    async def last_slots_ns(self, asked: Sequence[tuple[UnitHandle, Sequence[int]]]) -> Sequence[int]:
+        """Slot of the newest kept reading of these variables (template offsets) of each unit; 0 where there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """Timing of a channel: minimum silence between exchanges and how long an answer may take.
@@ -185,6 +201,39 @@ class Line:
     gap_s: float = 0.0
     timeout_s: float = 1.0
     quiet_s: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How quickly devices of a make are asked one after another, for the bus-time budget.
+
+    answer_s            usual time from the last byte of a request to the first of its answer
+    gap_s               silence before a request
+    silence_characters  the same in characters of the line, where the protocol counts it so; the longer one holds
+    bus                 whether a serial bus is taken to lie behind a network connection
+    """
+
+    answer_s: float
+    gap_s: float = 0.0
+    silence_characters: float = 0.0
+    bus: bool = True
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A plugin that knows from a device's digits at what value its counters start from 0 again."""
+
+    def capacities(self, compiled: Any) -> Sequence[float]:
+        """For each point the first value, in the quantity's shown unit and before ratios, that the device cannot show;
+        0 where that is not known. What a profile states itself wins."""
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A plugin that knows the pace of its devices."""
+
+    def pace(self, options: Any, compiled: Any) -> Pace:
+        """Pace of a device of this compiled profile on such a channel."""
 
 
 class DriverPlugin(Protocol):

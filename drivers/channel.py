@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from address_space.model.clock import NS, Clock
 from address_space.model.quality import Reason
-from drivers.api import Device, Driver, Line, Request, WriteOutcome, WriteRequest
+from drivers.api import Confirmation, Device, Driver, Line, Request, WriteOutcome, WriteRequest
 from drivers.deadline import Overrun, Watchman
 from drivers.errors import ChannelDown, DeviceRefused, DriverError, NoAnswer, ProfileError
 from drivers.health import Tally
@@ -30,6 +30,8 @@ what a device is. After so many timeouts and this margin the exchange is ended f
 OPEN_DEADLINE_S = 10.0
 PROBE_EXCHANGES = 3
 """How many exchanges a probe may take."""
+CONFIRM_EXCHANGES = 2
+"""How many exchanges it may take to see what a command has done: what a device says and what it measures."""
 BACKOFF_FIRST_S = 0.5
 BACKOFF_LAST_S = 10.0
 SILENT_EXCHANGES = 5
@@ -127,6 +129,17 @@ class Channel:
         finally:
             self._turns.end()
 
+    async def confirm(self, device: Device, key: Any) -> Confirmation:
+        """Whether a command has had its effect, asked ahead of all polling. Raises DriverError."""
+        self._refuse_while_down()
+        await self._turns.take(Lane.PRIORITY)
+        try:
+            await self._ensure_open()
+            limit_s = self.deadline_s * CONFIRM_EXCHANGES
+            return await self._timed(self.driver.confirm(device, key), device, limit_s)
+        finally:
+            self._turns.end()
+
     async def probe(self, device: Device) -> str:
         """How `device` identifies itself, asked ahead of all polling. Raises DriverError."""
         self._refuse_while_down()
@@ -141,6 +154,7 @@ class Channel:
     async def close(self) -> None:
         """Close the line; the next request opens it again. May be called twice."""
         self._up = False
+        self.tally.ended(self._clock.now_ns(), "closed")
         await self.driver.close()
 
     # one exchange
@@ -176,7 +190,7 @@ class Channel:
                 self._turns.keep_quiet(silence_s)
 
     def _failed(self, error: DriverError) -> None:
-        self.tally.bad(error.reason)
+        self.tally.bad(error.reason, str(error))
         now_ns = self._clock.monotonic_ns()
         if isinstance(error, ChannelDown):
             self._lose(str(error))
@@ -234,11 +248,13 @@ class Channel:
         self.tally.error = trouble
         if not trouble:
             self._up = True
-            self.tally.opened += 1
+            self.tally.began(self._clock.now_ns())
+            if self.tally.opened == 1:
+                log.info("line opened channel=%s", self.id)
             self._silent = 0
             self._heard_ns = now_ns
             return
-        self.tally.bad(Reason.NOT_CONNECTED)
+        self.tally.bad(Reason.NOT_CONNECTED, trouble)
         self._back_off(now_ns)
         if not self._troubled:
             self._troubled = True
@@ -247,8 +263,18 @@ class Channel:
     def _lose(self, why: str) -> None:
         self._up = False
         self.tally.losses += 1
-        self.tally.error = why
+        self.tally.error = self.tally.last_error = why
         now_ns = self._clock.monotonic_ns()
+        ended = self.tally.ended(self._clock.now_ns(), why)
+        if ended is not None and self._proven:
+            log.info(
+                "session ended channel=%s lasted_s=%.1f requests=%d errors=%d error=%s",
+                self.id,
+                ended.lasted_s,
+                ended.requests,
+                ended.errors,
+                why,
+            )
         if self._proven:
             self._retry_at_ns = now_ns
         else:

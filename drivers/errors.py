@@ -1,6 +1,7 @@
 """Errors of reading and switching devices: what failed, whether trying again can help, and what points then show.
 
 HubError
+├── ScheduleError       a schedule that never comes or cannot be understood
 └── DriverError         retryable, reason
     ├── ChannelDown     the line or port cannot be used; open it again
     ├── NoAnswer        the device stayed silent for its whole deadline
@@ -15,6 +16,10 @@ from collections.abc import Iterable
 
 from address_space.model.errors import HubError
 from address_space.model.quality import Reason
+
+
+class ScheduleError(HubError):
+    """A schedule that never comes or cannot be understood."""
 
 
 class DriverError(HubError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from address_space.model.clock import NS
 from address_space.model.ids import UnitHandle
 from address_space.model.quality import Reason
+from drivers.sessions import Session, Sessions
 
 MEMORY = 100
 """Pollings over which the success rate is smoothed."""
@@ -52,6 +53,7 @@ class DeviceSnapshot:
     last_good_ns: int
     errors: Mapping[Reason, int]
     slots_missed: int
+    requests: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,25 @@ class ChannelSnapshot:
     losses: int
     slots_missed: int
     faults: int
+    success_rate: float = 0.0
+    reconnects: int = 0
+    last_error: str = ""
+
+    @property
+    def state(self) -> DeviceState:
+        """OFFLINE while the line is down or none of its devices answers, DEGRADED while not all are well."""
+        known = sum(self.devices.values()) - self.devices.get(DeviceState.UNKNOWN, 0)
+        if not self.up:
+            return DeviceState.OFFLINE if self.error else DeviceState.UNKNOWN
+        if not known:
+            return DeviceState.UNKNOWN
+        if self.devices.get(DeviceState.OFFLINE, 0) == known:
+            return DeviceState.OFFLINE
+        return DeviceState.ONLINE if self.devices.get(DeviceState.ONLINE, 0) == known else DeviceState.DEGRADED
 
 
 class DeviceHealth:
-    """Columns over the devices of one poller; rows are its devices. About 70 bytes a device."""
+    """Columns over the devices of one poller; rows are its devices. About 80 bytes a device."""
 
     def __init__(self, rows: int) -> None:
         self.pollings = np.zeros(rows, np.uint32)
@@ -90,6 +107,21 @@ class DeviceHealth:
         self.last_good_ns = np.zeros(rows, np.int64)
         self.errors = np.zeros((rows, len(KINDS)), np.uint32)
         self.slots_missed = np.zeros(rows, np.uint32)
+        self.requests = np.zeros(rows, np.uint32)
+        self.since_ns = np.zeros(rows, np.int64)
+        """Since when it has been lost, or has been answering again; 0 where neither has happened yet."""
+
+    def turned(self, row: int, now_ns: int) -> float:
+        """The device was lost or came back now; gives for how many seconds it had been as before, 0 where unknown."""
+        before_ns, self.since_ns[row] = int(self.since_ns[row]), now_ns
+        return max(now_ns - before_ns, 0) / NS if before_ns else 0.0
+
+    def asked(self, row: int, answered: int, failed: Iterable[Reason]) -> None:
+        """Requests were made: so many were answered, the others failed for these reasons."""
+        reasons = list(failed)
+        self.requests[row] += answered + len(reasons)
+        for reason in reasons:
+            self.error(row, reason)
 
     def error(self, row: int, reason: Reason) -> None:
         """One exchange failed."""
@@ -102,6 +134,8 @@ class DeviceHealth:
         self.lost[row] = False
         if reason is Reason.FRESH:
             self.last_good_ns[row] = now_ns
+        if not self.since_ns[row]:
+            self.since_ns[row] = now_ns
         known = float(self.round_trip_ms[row])
         self.round_trip_ms[row] = known + ROUND_TRIP_WEIGHT * (round_trip_ms - known) if known else round_trip_ms
 
@@ -113,11 +147,13 @@ class DeviceHealth:
         if failures >= lost_after:
             self.lost[row] = True
 
-    def cut_off(self, row: int) -> bool:
+    def cut_off(self, row: int, now_ns: int = 0) -> bool:
         """The line is down: the device is lost without a fault of its own. False where that was so already."""
         code = _REASON_CODE[Reason.NOT_CONNECTED]
         if self.lost[row] and int(self.reason[row]) == code:
             return False
+        if not self.lost[row]:
+            self.since_ns[row] = now_ns
         self.reason[row] = code
         self.lost[row] = True
         return True
@@ -155,6 +191,7 @@ class DeviceHealth:
             last_good_ns=int(self.last_good_ns[row]),
             errors={kind: int(count) for kind, count in zip(KINDS, self.errors[row], strict=True)},
             slots_missed=int(self.slots_missed[row]),
+            requests=int(self.requests[row]),
         )
 
     def _polled(self, row: int, reason: Reason, success: float) -> None:
@@ -187,21 +224,48 @@ class Tally:
     round_trip_ns: int = 0
     """Duration of the exchange that was answered last."""
     smooth_round_trip_ms: float = 0.0
+    success_rate: float = 0.0
+    """Share of exchanges that were answered, smoothed over the last ones."""
     error: str = ""
     """Why the line is down; empty while it is up."""
+    last_error: str = ""
+    """What went wrong last."""
+    sessions: Sessions = field(default_factory=Sessions)
+    _judged: int = 0
     _marks: tuple[tuple[int, int], tuple[int, int]] | None = None
 
     def good(self, now_ns: int, round_trip_ns: int) -> None:
         """An exchange was answered."""
         self.last_good_ns = now_ns
         self.round_trip_ns = round_trip_ns
+        self._judge(1.0)
         known = self.smooth_round_trip_ms
         took_ms = round_trip_ns / 1e6
         self.smooth_round_trip_ms = known + ROUND_TRIP_WEIGHT * (took_ms - known) if known else took_ms
 
-    def bad(self, reason: Reason) -> None:
+    def bad(self, reason: Reason, error: str = "") -> None:
         """An exchange failed."""
         self.errors[reason] = self.errors.get(reason, 0) + 1
+        self.last_error = error or self.last_error
+        self._judge(0.0)
+
+    @property
+    def failed(self) -> int:
+        """Errors of all kinds."""
+        return sum(self.errors.values())
+
+    def began(self, now_ns: int) -> None:
+        """The line was opened."""
+        self.opened += 1
+        self.sessions.begin(now_ns, self.requests, self.failed)
+
+    def ended(self, now_ns: int, why: str) -> Session | None:
+        """The line was lost or closed; gives the session that ended with it."""
+        return self.sessions.end(now_ns, self.requests, self.failed, why)
+
+    def session_lines(self) -> tuple[str, ...]:
+        """The last sessions, oldest first, one line each."""
+        return self.sessions.lines(self.requests, self.failed)
 
     def busy(self, took_ns: int, monotonic_ns: int) -> None:
         """An exchange of this length ended now."""
@@ -218,3 +282,7 @@ class Tally:
         mark_ns, busy_ns = self._marks[0]
         elapsed_ns = monotonic_ns - mark_ns
         return min((self.busy_ns - busy_ns) / elapsed_ns, 1.0) if elapsed_ns > 0 else 0.0
+
+    def _judge(self, success: float) -> None:
+        self._judged = min(self._judged + 1, MEMORY)
+        self.success_rate += (success - self.success_rate) / self._judged

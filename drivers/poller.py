@@ -14,25 +14,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from address_space.model.clock import NS, Clock
+from address_space.model.clock import NS, Clock, offset_ns
 from address_space.model.errors import UnknownId
 from address_space.model.ids import UnitHandle
 from address_space.model.quality import Reason
 from address_space.model.value import Batch
-from drivers.api import Exchange, Sink
+from drivers.api import Device, Exchange, Memory, Sink
 from drivers.channel import Channel, Lane
 from drivers.errors import ChannelDown, DriverError
 from drivers.health import ChannelSnapshot, DeviceHealth, DeviceSnapshot
 from drivers.interview import Interview, interview
 from drivers.plans import makes_of
+from drivers.readings import bad_batch, batch_of
 from drivers.schedule import PollClass, PolledDevice, Rota, Timetable
+from drivers.sharing import Sharing
 
 __all__ = ["PollClass", "PollPolicy", "PolledDevice", "Poller"]
 
 log = logging.getLogger(__name__)
 
-DEVICE_CLOCK_NS = 5 * NS
-"""A device's own time is believed while it is this close to the hub's."""
 CLOCK_STEP_NS = NS // 2
 """A larger change of wall against monotonic time between two looks is a step of the wall clock."""
 LONGEST_SLEEP_S = 5.0
@@ -76,6 +76,7 @@ class Poller:
         clock: Clock,
         policy: PollPolicy | None = None,
         seed: int = 0,
+        memory: Memory | None = None,
     ) -> None:
         devices = [polled for polled in devices if polled.classes]
         rows = len(devices)
@@ -85,6 +86,7 @@ class Poller:
         self.faults = 0
         """Errors that no driver should raise; each was survived."""
         self._sink = sink
+        self._memory = memory
         self._clock = clock
         self._devices = [polled.device for polled in devices]
         self._makes = makes_of(devices)
@@ -98,13 +100,16 @@ class Poller:
         """Which request is asked first: one that the device is known to answer."""
         self._offset_ns = 0
         self._current: int | None = None
+        self._asked: Sharing[int, Exchange] = Sharing()
+        """Devices that are being read on demand."""
         self._faulty: set[int] = set()
         self._unmarked: deque[tuple[int, str]] = deque()
 
     async def run(self) -> None:
         """Open the channel and poll until cancelled; then the channel is closed."""
         async with self.channel:
-            self._offset_ns = self._clock.now_ns() - self._clock.monotonic_ns()
+            self._offset_ns = offset_ns(self._clock)
+            await self._begin()
             self._poll_all_soon()
             while True:
                 try:
@@ -113,22 +118,39 @@ class Poller:
                     self._survive(error)
                     await self._clock.sleep(FAULT_PAUSE_S)
 
+    async def _begin(self) -> None:
+        """Schedules begin; slots that were read before the hub was started are not read again."""
+        late = self._table.begin(self._clock.now_ns())
+        if self._memory is None or not late:
+            return
+        asked = [(self._devices[row].unit, self._makes[row].classes[column].offsets) for row, column in late]
+        for place, last_ns in zip(late, await self._memory.last_slots_ns(asked), strict=True):
+            self._table.remember(*place, last_ns)
+
     async def read_now(self, unit: UnitHandle) -> Exchange:
-        """Read everything of `unit` ahead of all polling, deliver it, and say how that went. Raises UnknownId."""
+        """Read everything of `unit` ahead of all polling, deliver it, and say how that went. Raises UnknownId.
+
+        Whoever asks while the same unit is being read for another gets that reading.
+        """
         row = self._row(unit)
-        shortest_ns = round(self._table.shortest_s(row) * NS)
-        slot_ns = self._clock.now_ns() // shortest_ns * shortest_ns
-        start_ns = self._clock.monotonic_ns()
+        return await self._asked.run(row, lambda: self._read_now(row))
+
+    async def _read_now(self, row: int) -> Exchange:
+        slot_ns = self._slot_ns(row)
         try:
-            talk = await self._ask(row, self._makes[row].every, Lane.PRIORITY)
+            talk = await self._ask(row, self._makes[row].every, Lane.DEMAND)
         except ChannelDown as error:
             outcome = self._outcome(row, Reason.NOT_CONNECTED, str(error))
-            if self.health.cut_off(row):
+            if self.health.cut_off(row, self._clock.now_ns()):
                 await self._sink.report(self._outcome(row, Reason.NOT_CONNECTED, str(error)))
             return outcome
         if talk.heard and self._whole[row]:
-            self._table.take_all(row, self._clock.now_ns())
-        return await self._conclude(row, self._makes[row].every, talk, slot_ns, start_ns)
+            self._table.settle(row, self._clock.now_ns())
+        return await self._conclude(row, self._makes[row].every, talk, slot_ns)
+
+    def target(self, unit: UnitHandle) -> Device:
+        """The device of a unit, for commands; raises UnknownId."""
+        return self._devices[self._row(unit)]
 
     def device(self, unit: UnitHandle) -> DeviceSnapshot:
         """Statistics of one device; raises UnknownId."""
@@ -154,6 +176,9 @@ class Poller:
             losses=tally.losses,
             slots_missed=int(self.health.slots_missed.sum()),
             faults=self.faults,
+            success_rate=tally.success_rate,
+            reconnects=max(tally.opened - 1, 0),
+            last_error=tally.last_error,
         )
 
     # who is next
@@ -179,15 +204,17 @@ class Poller:
 
     def _schedule(self, row: int, spent_ns: int) -> None:
         """Put `row` where its last polling says it belongs."""
-        now_ns = self._clock.monotonic_ns()
+        now_ns, wall_ns = self._clock.monotonic_ns(), self._clock.now_ns()
         failures = int(self.health.failures[row])
         if not failures:
             self._whole[row] = False
-            due_ns = now_ns + self._table.next_ns(row) - self._clock.now_ns()
+            due_ns = now_ns + self._table.next_ns(row, wall_ns) - wall_ns
             self._rota.put(row, due_ns, suspect=False)
             return
-        if self._whole[row]:
-            self._rota.charge(spent_ns, now_ns, FIRST_SHARE if failures == 1 else self.policy.dead_share)
+        if self._whole[row] and spent_ns:
+            quiet_ns = round(max(self.channel.line.quiet_s, self.channel.line.gap_s) * NS)
+            share = FIRST_SHARE if failures == 1 else self.policy.dead_share
+            self._rota.charge(spent_ns + quiet_ns, now_ns + quiet_ns, share)
         self._whole[row] = True
         pause_s = min(self._table.shortest_s(row) * 2.0 ** min(failures - 1, 32), self.policy.backoff_max_s)
         self._rota.put(row, now_ns + round(pause_s * NS), suspect=True)
@@ -203,15 +230,14 @@ class Poller:
 
     def _follow_wall_clock(self) -> None:
         """After a step of the wall clock all wait for the slots of the new time."""
-        now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
-        offset_ns = now_ns - monotonic_ns
-        step_ns, self._offset_ns = offset_ns - self._offset_ns, offset_ns
+        before_ns, self._offset_ns = self._offset_ns, offset_ns(self._clock)
+        step_ns = self._offset_ns - before_ns
         if abs(step_ns) < CLOCK_STEP_NS:
             return
-        log.debug("wall clock stepped channel=%s by_s=%.1f", self.channel.id, step_ns / NS)
-        due_ns = self._table.align(now_ns)
+        log.info("wall clock stepped channel=%s by_s=%.1f", self.channel.id, step_ns / NS)
+        due_ns = self._table.align(self._clock.now_ns())
         for row in np.flatnonzero(~self._whole).tolist():
-            self._rota.put(row, int(due_ns[row]) - offset_ns, suspect=False)
+            self._rota.put(row, int(due_ns[row]) - self._offset_ns, suspect=False)
 
     # one polling
 
@@ -220,14 +246,20 @@ class Poller:
         due = self._table.take_all(row, now_ns) if self._whole[row] else self._table.take(row, now_ns)
         if due.missed:
             self.health.slots_missed[row] += due.missed
+        if not due.classes:
+            self._schedule(row, 0)
+            return
         try:
             talk = await self._ask(row, due.classes, Lane.POLL)
         except ChannelDown as error:
             if not await self._reopened():
+                self.health.slots_missed[row] += self._table.give_back(row, due)
                 await self._ride_out(str(error))
                 return
             self.health.error(row, error.reason)
             talk = Interview(errors=[error])  # the line is well: whatever broke it came with this device
+        if due.scheduled and not talk.heard and talk.errors:
+            self.health.slots_missed[row] += self._table.give_back(row, due)
         await self._conclude(row, due.classes, talk, due.slot_ns, start_ns)
 
     async def _ask(self, row: int, classes: int, lane: Lane) -> Interview:
@@ -239,15 +271,17 @@ class Poller:
         answered_before = bool(self.health.pollings[row]) and not self.health.failures[row]
         retries = self.policy.retries if answered_before else 0
         talk = await interview(self.channel, device, plan, lane, retries=retries, lead=int(self._lead[row]))
-        for failure in talk.errors:
-            self.health.error(row, failure.reason)
+        self.health.asked(row, talk.answered, [failure.reason for failure in talk.errors])
         if talk.lead_silent:
             self._lead[row] = (int(self._lead[row]) + 1) % len(plan.requests)
         return talk
 
-    async def _conclude(self, row: int, classes: int, talk: Interview, slot_ns: int, start_ns: int) -> Exchange:
-        """Deliver what was learnt, report how it went, and schedule what follows."""
-        spent_ns = self._clock.monotonic_ns() - start_ns
+    async def _conclude(
+        self, row: int, classes: int, talk: Interview, slot_ns: int, start_ns: int | None = None
+    ) -> Exchange:
+        """Deliver what was learnt, report how it went, and schedule what follows. `start_ns` is when a polling began;
+        what was read on demand is not put to the account of dead devices."""
+        spent_ns = 0 if start_ns is None else self._clock.monotonic_ns() - start_ns
         now_ns = self._clock.now_ns()
         batch: Batch | None = None
         trouble: DriverError | None = talk.errors[0] if talk.errors else None
@@ -275,17 +309,9 @@ class Poller:
         return outcome
 
     def _batch(self, row: int, classes: int, talk: Interview, slot_ns: int, now_ns: int) -> Batch:
-        device = self._devices[row]
-        planned = self._makes[row].plan(self.channel.driver, device, classes)
-        reading = self.channel.driver.decode(device, planned.plan, talk.answers)
-        source_ns = now_ns
-        if reading.device_time_ns is not None and abs(reading.device_time_ns - now_ns) <= DEVICE_CLOCK_NS:
-            source_ns = reading.device_time_ns
-        handles = device.first_handle + planned.offsets
-        if not reading.texts:
-            return Batch(device.unit, handles, reading.values, reading.status, source_ns, now_ns, slot_ns)
-        texts = {int(handles[position]): text for position, text in reading.texts.items()}
-        return Batch(device.unit, handles, reading.values, reading.status, source_ns, now_ns, slot_ns, texts)
+        device, driver = self._devices[row], self.channel.driver
+        planned = self._makes[row].plan(driver, device, classes)
+        return batch_of(driver, device, planned, talk.answers, slot_ns, now_ns)
 
     def _outcome(self, row: int, reason: Reason, error: str, round_trip_ms: float | None = None) -> Exchange:
         health = self.health
@@ -314,11 +340,12 @@ class Poller:
         await self._cut_off_all(self.channel.tally.error or why)
         while not await self._reopened():
             await self._clock.sleep(max(self.channel.retry_in_s, FAULT_PAUSE_S))
+        self.health.slots_missed += self._table.resume(self._clock.now_ns())
         self._poll_all_soon()
 
     async def _cut_off_all(self, why: str) -> None:
         for row in range(len(self._devices)):
-            if self.health.cut_off(row):
+            if self.health.cut_off(row, self._clock.now_ns()):
                 await self._sink.report(self._outcome(row, Reason.NOT_CONNECTED, why))
                 if row % BREATHE_EVERY == 0:
                     await asyncio.sleep(0)
@@ -339,15 +366,9 @@ class Poller:
         self._unmarked.append((row, f"{type(error).__name__}: {error}"))
 
     async def _mark_bad(self, row: int, why: str) -> None:
-        device = self._devices[row]
-        offsets = self._makes[row].offsets(self._makes[row].every)
-        handles = device.first_handle + np.array(offsets, np.int64)
-        status = np.full(handles.size, Reason.BAD_FRAME.status, np.uint32)
-        now_ns = self._clock.now_ns()
-        shortest_ns = round(self._table.shortest_s(row) * NS)
-        slot_ns = now_ns // shortest_ns * shortest_ns
-        values = np.full(handles.size, np.nan)
-        await self._sink.deliver(Batch(device.unit, handles, values, status, now_ns, now_ns, slot_ns))
+        device, make = self._devices[row], self._makes[row]
+        batch = bad_batch(device, make, Reason.BAD_FRAME, self._slot_ns(row), self._clock.now_ns())
+        await self._sink.deliver(batch)
         await self._sink.report(self._outcome(row, Reason.BAD_FRAME, why))
 
     def _tell_change(self, row: int, was_lost: bool, outcome: Exchange) -> None:  # noqa: FBT001
@@ -357,10 +378,16 @@ class Poller:
             log.info("polling works again channel=%s device=%s", self.channel.id, device)
         if outcome.lost == was_lost:
             return
+        told = (self.channel.id, device, self.health.turned(row, outcome.at_ns))
         if outcome.lost:
-            log.warning("device lost channel=%s device=%s error=%s", self.channel.id, device, outcome.error)
+            log.warning("device lost channel=%s device=%s after_s=%.0f error=%s", *told, outcome.error)
         else:
-            log.info("device is back channel=%s device=%s", self.channel.id, device)
+            log.info("device is back channel=%s device=%s lost_s=%.0f", *told)
+
+    def _slot_ns(self, row: int) -> int:
+        """The slot of a reading that no slot asked for."""
+        grid_ns = self._table.grid_ns(row)
+        return self._clock.now_ns() // grid_ns * grid_ns
 
     def _row(self, unit: UnitHandle) -> int:
         place = int(np.searchsorted(self._units, unit, sorter=self._by_unit))

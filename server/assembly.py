@@ -6,20 +6,24 @@ the configuration finds itself, at its own file, line and column.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from address_space.model import Identification, Medium, MeteringUnit, Plant, PointSpec, Protocol, Quantity, Template
 from address_space.model.ids import UnitHandle
 from config.errors import ConfigErrors, Problem
 from config.plant import ChannelConfig, MeterConfig, PlantConfig
 from config.sections import PollingSettings
-from drivers.api import Device, DriverPlugin
+from drivers.api import Counting, Device, DriverPlugin
 from drivers.errors import ProfileError
 from drivers.poller import PollClass, PolledDevice
-from drivers.profiles import PollClass as ProfileClass
-from drivers.profiles import ProfileLibrary
+from drivers.profiles import Profile, ProfileLibrary
+from drivers.slots import Schedule
+from drivers.transport import LineOptions, clashes
+from server.rates import RateBook, Rates
 
 OVERRANGE = 1.2
 """Ratings are exceeded in service: EURange reaches this far beyond them."""
@@ -36,11 +40,20 @@ class Bus:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a compiled profile comes from."""
+
+    plugin: DriverPlugin
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True)
 class Assembly:
-    """A plant and the buses that feed it."""
+    """A plant and the buses that feed it. `origins` tells of each compiled profile, by its identity."""
 
     plant: Plant
     buses: tuple[Bus, ...]
+    origins: Mapping[int, Origin]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +105,8 @@ class _Assembler:
         self._drivers = drivers
         self._hold_s = polling.hold_s
         self._recorded = recorded
-        periods = polling.periods.model_dump()
-        self._periods = {kind: periods[kind.value] for kind in ProfileClass if periods[kind.value]}
         self._problems: list[Problem] = []
+        self._rates = RateBook(config, polling.periods.given(), self._problems)
         self._lines: dict[str, _Line] = {}
         self._makes: dict[tuple[object, ...], _Make] = {}
         self._compiled: dict[tuple[str, str], Any] = {}
@@ -103,6 +115,7 @@ class _Assembler:
 
     def assemble(self) -> Assembly:
         self._lines = {channel.id: self._line(channel) for channel in self._config.channels}
+        self._problems.extend(self._clashes())
         made: list[tuple[MeterConfig, _Make]] = []
         for meter in self._config.meters:
             make = self._make(meter)
@@ -111,15 +124,20 @@ class _Assembler:
         if self._problems:
             raise ConfigErrors(self._problems)
         plant = Plant(self._config.nodes, [self._unit(meter, make) for meter, make in made])
+        zone = ZoneInfo(self._config.time_zone)
         devices: dict[str, list[PolledDevice]] = {channel: [] for channel in self._lines}
         for meter, make in made:
             if meter.enabled:
                 unit = plant.unit_of[meter.id]
-                devices[meter.channel].append(PolledDevice(_device(plant, unit, meter, make), make.classes))
+                devices[meter.channel].append(PolledDevice(_device(plant, unit, meter, make, zone), make.classes))
         buses = tuple(
             Bus(line.config, line.plugin, line.options, tuple(devices[name])) for name, line in self._lines.items()
         )
-        return Assembly(plant, buses)
+        origins = {
+            id(compiled): Origin(self._drivers[driver], self._library.get(profile))
+            for (profile, driver), compiled in self._compiled.items()
+        }
+        return Assembly(plant, buses, origins)
 
     def _line(self, channel: ChannelConfig) -> _Line:
         plugin = self._drivers[channel.driver]
@@ -129,6 +147,14 @@ class _Assembler:
             self._problems.extend(error.problems)
             return _Line(channel, plugin, None)
         return _Line(channel, plugin, options)
+
+    def _clashes(self) -> list[Problem]:
+        """Channels that cannot stand side by side."""
+        lines = {name: line.options for name, line in self._lines.items() if isinstance(line.options, LineOptions)}
+        return [
+            Problem.at(self._lines[each.channel].config.locate(("options", each.key)), each.what, each.hint)
+            for each in clashes(lines)
+        ]
 
     def _make(self, meter: MeterConfig) -> _Make | None:
         """What the meter is; None, with the mistake noted, where it cannot be."""
@@ -144,9 +170,10 @@ class _Assembler:
         if wrong:
             self._problems.append(meter.problem("address", wrong))
         protocol = line.plugin.protocol(line.options, compiled)
-        key = (profile.name, line.plugin.name, protocol, *_ratings(meter))
+        rates = self._rates.of(meter, profile.medium)
+        key = (profile.name, line.plugin.name, protocol, rates.id, *_ratings(meter))
         if key not in self._makes:
-            self._makes[key] = self._new_make(meter, line, compiled, protocol)
+            self._makes[key] = self._new_make(meter, line, compiled, protocol, rates)
         return self._makes[key]
 
     def _misplaced(self, meter: MeterConfig, line: _Line) -> Problem:
@@ -167,14 +194,15 @@ class _Assembler:
                 self._problems.append(meter.problem("profile", what))
         return self._compiled[key]
 
-    def _new_make(self, meter: MeterConfig, line: _Line, compiled: Any, protocol: Protocol) -> _Make:
+    def _new_make(self, meter: MeterConfig, line: _Line, compiled: Any, protocol: Protocol, rates: Rates) -> _Make:
         profile = self._library.get(meter.profile)
         factors = line.plugin.factors(compiled, meter.ratio)
+        capacities = line.plugin.capacities(compiled) if isinstance(line.plugin, Counting) else (0.0,) * len(factors)
         specs = [
-            self._rated(spec, meter, factor)
-            for spec, factor in zip(profile.point_specs(self._periods), factors, strict=True)
+            self._rated(spec, meter, factor, capacity)
+            for spec, factor, capacity in zip(profile.point_specs(rates.periods_s), factors, capacities, strict=True)
         ]
-        name = "|".join(str(part) for part in (protocol.name, profile.name, *_ratings(meter)))
+        name = "|".join(str(part) for part in (protocol.name, profile.name, *_ratings(meter), *rates.label))
         template = Template(name, specs, default_hold_s=self._hold_s)
         return _Make(
             template,
@@ -182,16 +210,16 @@ class _Assembler:
             protocol,
             profile.medium,
             Identification(manufacturer=profile.vendor, model=profile.model, device_class="Meter"),
-            poll_classes(template),
+            poll_classes(template, [rates.schedules.get(point.poll_class) for point in profile.points]),
             meter.ratio,
         )
 
-    def _rated(self, spec: PointSpec, meter: MeterConfig, factor: float) -> PointSpec:
+    def _rated(self, spec: PointSpec, meter: MeterConfig, factor: float, capacity: float) -> PointSpec:
         """The point of a profile as a point of such a meter."""
         return replace(
             spec,
             eu_range=_rated_range(spec, meter),
-            rollover=spec.rollover * factor,
+            rollover=(spec.rollover or capacity) * factor,
             record=spec.record and self._recorded,
         )
 
@@ -230,16 +258,19 @@ def _ratings(meter: MeterConfig) -> tuple[float, float, float, float]:
     return meter.ct, meter.pt, meter.rated_current_a, meter.rated_power_kw
 
 
-def poll_classes(template: Template) -> tuple[PollClass, ...]:
-    """The measured variables of a template by poll period, fastest first."""
-    periods: dict[float, list[int]] = {}
-    for offset, point in enumerate(template.points):
-        periods.setdefault(point.poll_s, []).append(offset)
-    return tuple(PollClass(period, tuple(offsets)) for period, offsets in sorted(periods.items()))
+def poll_classes(template: Template, schedules: Sequence[Schedule | None]) -> tuple[PollClass, ...]:
+    """The measured variables of a template by poll period or schedule, fastest first."""
+    found: dict[tuple[float, str], tuple[Schedule | None, list[int]]] = {}
+    for offset, (point, schedule) in enumerate(zip(template.points, schedules, strict=True)):
+        key = (point.poll_s, schedule.name if schedule else "")
+        found.setdefault(key, (schedule, []))[1].append(offset)
+    return tuple(
+        PollClass(period, tuple(offsets), schedule) for (period, _), (schedule, offsets) in sorted(found.items())
+    )
 
 
-def _device(plant: Plant, unit: UnitHandle, meter: MeterConfig, make: _Make) -> Device:
-    return Device(unit, plant.first_handle(unit), meter.id, make.compiled, meter.address, make.ratio)
+def _device(plant: Plant, unit: UnitHandle, meter: MeterConfig, make: _Make, zone: tzinfo) -> Device:
+    return Device(unit, plant.first_handle(unit), meter.id, make.compiled, meter.address, make.ratio, zone)
 
 
 _CURRENTS = frozenset(quantity for quantity in Quantity if quantity.path.startswith("Current"))

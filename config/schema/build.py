@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from config.columns import COLUMNS, YEARS, CellForm, Column
 from config.hierarchy import NODE_KEYS
 from config.kinds import ATTRIBUTES, HIERARCHY_KINDS, LEAF_KINDS, Attribute, Form
 from config.loader import CHANNEL_KEYS, PLANT_KEYS
+from config.polling import GROUP_KEYS, LATE, MEDIA, RATE_KEYS, SCHEDULE_KEYS, WHERE_KEYS
 from config.settings import HubSettings
 
 Schema = dict[str, Any]
@@ -61,6 +62,9 @@ def plant_schema() -> Schema:
             "propertyNames": {"pattern": _ID["pattern"]},
             "additionalProperties": {"$ref": "#/$defs/channel"},
         },
+        "schedules": _by_id("schedule"),
+        "polling": {"$ref": "#/$defs/rates"},
+        "poll_groups": _by_id("poll_group"),
         "meters": _FILES,
         "metering_units": {"type": "array", "items": {"$ref": "#/$defs/metering_unit"}},
         "simulation": {"type": "object"},
@@ -71,7 +75,14 @@ def plant_schema() -> Schema:
         "type": "object",
         "additionalProperties": False,
         "properties": {key: _described(properties[key], meaning) for key, meaning in PLANT_KEYS.items()},
-        "$defs": {"channel": _channel(), "metering_unit": _metering_unit(), "node": _node()},
+        "$defs": {
+            "channel": _channel(),
+            "metering_unit": _metering_unit(),
+            "node": _node(),
+            "poll_group": _poll_group(),
+            "rates": _object(RATE_KEYS, dict.fromkeys(RATE_KEYS, _TEXT)),
+            "schedule": _schedule(),
+        },
     }
 
 
@@ -98,13 +109,44 @@ def _described(schema: Schema, meaning: str) -> Schema:
 
 
 def _channel() -> Schema:
-    forms: dict[str, Schema] = {"driver": {"type": "string"}, "options": {"type": "object"}}
+    forms: dict[str, Schema] = {
+        "driver": {"type": "string"},
+        "options": {"type": "object"},
+        "polling": {"$ref": "#/$defs/rates"},
+    }
+    return {**_object(CHANNEL_KEYS, forms), "required": ["driver"]}
+
+
+def _schedule() -> Schema:
+    forms = {**dict.fromkeys(SCHEDULE_KEYS, _TEXT), "cron": {"type": "string"}, "late": {"enum": list(LATE)}}
+    return {**_object(SCHEDULE_KEYS, forms), "oneOf": [{"required": ["cron"]}, {"required": ["every"]}]}
+
+
+def _poll_group() -> Schema:
+    conditions = {**dict.fromkeys(WHERE_KEYS, _FILES), "medium": _one_or_more({"enum": list(MEDIA)})}
+    forms: dict[str, Schema] = {"where": _object(WHERE_KEYS, conditions), "polling": {"$ref": "#/$defs/rates"}}
+    return {**_object(GROUP_KEYS, forms), "required": ["polling"]}
+
+
+def _object(meanings: Mapping[str, str], forms: Mapping[str, Schema]) -> Schema:
+    """An object with these keys and no others."""
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": ["driver"],
-        "properties": {key: _described(forms[key], meaning) for key, meaning in CHANNEL_KEYS.items()},
+        "properties": {key: _described(forms[key], meaning) for key, meaning in meanings.items()},
     }
+
+
+def _by_id(kind: str) -> Schema:
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": _ID["pattern"]},
+        "additionalProperties": {"$ref": f"#/$defs/{kind}"},
+    }
+
+
+def _one_or_more(item: Schema) -> Schema:
+    return {"anyOf": [item, {"type": "array", "items": item}]}
 
 
 def _metering_unit() -> Schema:

@@ -1,34 +1,51 @@
 """Simulated meters: the device side over the real protocol, driven by load curves, with faults on demand."""
 
+from drivers.simulators.bus import SimulatedBus, Station
 from drivers.simulators.consumer import ConsumerClass
+from drivers.simulators.endpoints import BusEndpoint, Datagrams, Endpoint, Gateway, Modem, Plug, Terminal
 from drivers.simulators.faults import (
     Always,
+    Babbling,
     Between,
     Dropped,
+    Echo,
     EveryNth,
     ExceptionAnswer,
     Fault,
     Forced,
     Frozen,
     Garbage,
+    HalfFrame,
     Late,
+    LongPreamble,
+    NoiseBefore,
+    RelaySticks,
     Rollover,
     Schedule,
     Silent,
     Slow,
+    StrayAnswer,
+    ValveSticks,
     WrongCheck,
     WrongLength,
     WrongUnit,
 )
-from drivers.simulators.fleet import Books, Endpoint, Fleet, FleetMeter, SimulatedMeter
+from drivers.simulators.fleet import Books, Fleet, FleetMeter
 from drivers.simulators.framing import Framing
+from drivers.simulators.ports import DialOut, PseudoTerminal, TcpPort
+from drivers.simulators.stations import SimulatedMeter
 
 __all__ = [
     "Always",
+    "Babbling",
     "Between",
     "Books",
+    "BusEndpoint",
     "ConsumerClass",
+    "Datagrams",
+    "DialOut",
     "Dropped",
+    "Echo",
     "Endpoint",
     "EveryNth",
     "ExceptionAnswer",
@@ -39,12 +56,26 @@ __all__ = [
     "Framing",
     "Frozen",
     "Garbage",
+    "Gateway",
+    "HalfFrame",
     "Late",
+    "LongPreamble",
+    "Modem",
+    "NoiseBefore",
+    "Plug",
+    "PseudoTerminal",
+    "RelaySticks",
     "Rollover",
     "Schedule",
     "Silent",
+    "SimulatedBus",
     "SimulatedMeter",
     "Slow",
+    "Station",
+    "StrayAnswer",
+    "TcpPort",
+    "Terminal",
+    "ValveSticks",
     "WrongCheck",
     "WrongLength",
     "WrongUnit",

@@ -131,6 +131,57 @@ class Rollover:
 
 
 @dataclass(frozen=True, slots=True)
+class NoiseBefore:
+    """`size` bytes of noise come right before the answer."""
+
+    size: int = 8
+    when: Schedule = Always()
+
+
+@dataclass(frozen=True, slots=True)
+class LongPreamble:
+    """The answer begins with so many bytes of `fill` (FE wakes a receiver, 00 is an idle line badly biased)."""
+
+    count: int = 13
+    fill: int = 0xFE
+    when: Schedule = Always()
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """The request comes back before the answer, as on a two-wire adapter that hears itself."""
+
+    when: Schedule = Always()
+
+
+@dataclass(frozen=True, slots=True)
+class HalfFrame:
+    """Only the first `sent` bytes of the answer, then silence; the connection stays."""
+
+    sent: int = 9
+    when: Schedule = Always()
+
+
+@dataclass(frozen=True, slots=True)
+class StrayAnswer:
+    """Before its own answer comes the last one that another station of the bus gave, once more."""
+
+    alone: bool = False
+    """Nothing but the other station's."""
+    when: Schedule = Always()
+
+
+@dataclass(frozen=True, slots=True)
+class Babbling:
+    """Noise without end instead of the answer: `size` bytes each `every_s`, for `lasts_s`."""
+
+    lasts_s: float = 5.0
+    size: int = 16
+    every_s: float = 0.05
+    when: Schedule = Always()
+
+
+@dataclass(frozen=True, slots=True)
 class Forced:
     """Registers from `first` on the wire hold `words`, whatever the meter measures. `table` is 3 or 4, as read."""
 
@@ -140,9 +191,26 @@ class Forced:
     when: Schedule = Always()
 
 
-WireFault = Silent | Slow | WrongLength | WrongCheck | WrongUnit | ExceptionAnswer | Dropped | Garbage | Late
+@dataclass(frozen=True, slots=True)
+class RelaySticks:
+    """The supply relay takes commands and does not move."""
+
+    when: Schedule = Always()
+
+
+@dataclass(frozen=True, slots=True)
+class ValveSticks:
+    """The valve's motor stops half way."""
+
+    when: Schedule = Always()
+
+
+BusFault = NoiseBefore | LongPreamble | Echo | HalfFrame | StrayAnswer | Babbling
+"""Faults of a serial line; a Modbus TCP server shows none of them."""
+WireFault = Silent | Slow | WrongLength | WrongCheck | WrongUnit | ExceptionAnswer | Dropped | Garbage | Late | BusFault
 ValueFault = Frozen | Rollover | Forced
-Fault = WireFault | ValueFault
+StuckFault = RelaySticks | ValveSticks
+Fault = WireFault | ValueFault | StuckFault
 
 
 class FaultState:
@@ -161,7 +229,9 @@ class FaultState:
     def wire(self, now_ns: int) -> WireFault | None:
         """The fault that this request meets on the wire: the first whose schedule holds."""
         for fault in self.faults:
-            if not isinstance(fault, ValueFault) and fault.when.holds(self._elapsed_s(now_ns), self.requests):
+            if not isinstance(fault, ValueFault | StuckFault) and fault.when.holds(
+                self._elapsed_s(now_ns), self.requests
+            ):
                 return fault
         return None
 
@@ -179,6 +249,13 @@ class FaultState:
             if isinstance(fault, Rollover) and fault.when.holds(self._elapsed_s(now_ns), max(self.requests, 1)):
                 return round(self._since_ns / 1e9 + fault.in_s)
         return None
+
+    def sticks(self, now_ns: int) -> bool:
+        """Whether what the meter should move does not move now."""
+        return any(
+            isinstance(fault, StuckFault) and fault.when.holds(self._elapsed_s(now_ns), max(self.requests, 1))
+            for fault in self.faults
+        )
 
     def forced_words(self, now_ns: int) -> dict[tuple[int, int], int]:
         """Words that registers are forced to now, by table and address; of two that meet the later one holds."""

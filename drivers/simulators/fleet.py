@@ -3,63 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from address_space.model.clock import NS, Clock
 from address_space.model.errors import DuplicateId, UnknownId
 from address_space.model.quantity import Quantity
-from drivers.modbus.compile import compile_profile
-from drivers.modbus.layout import CompiledProfile
-from drivers.profiles import Profile
+from drivers.simulators.bus import SimulatedBus
+from drivers.simulators.cjt188 import Cjt188Station
 from drivers.simulators.consumer import ConsumerClass
+from drivers.simulators.datagrams import UdpPort
+from drivers.simulators.endpoints import BusEndpoint, Datagrams, Endpoint, Gateway, Plug, Terminal
 from drivers.simulators.faults import Fault
-from drivers.simulators.framing import Framing
-from drivers.simulators.image import Layout, make_layout
-from drivers.simulators.load import PHASES
-from drivers.simulators.meter import Installation, Meter
+from drivers.simulators.meter import Meter
 from drivers.simulators.modbus import ModbusServer
+from drivers.simulators.ports import DialOut, PseudoTerminal, TcpPort
+from drivers.simulators.stations import (
+    Counting,
+    Device,
+    Maker,
+    SimulatedMeter,
+    attach,
+    place_on_bus,
+    unit_id,
+)
 from drivers.simulators.unit import ModbusUnit
 
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One listening port. `name` tells apart endpoints whose port 0 lets the system choose."""
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    framing: Framing = Framing.TCP
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SimulatedMeter:
-    """One meter of a fleet.
-
-    address          unit id on the endpoint's bus, as the plant writes it ("17")
-    ratio            (CT, PT): registers that the profile marks hold values of the secondary side
-    consumer_class   None takes one that fits id, phases and ratio
-    rated_current_a  highest primary current; None takes 60 A, or 5 A × CT
-    variant          which variant of the profile it plays
-    """
-
-    id: str
-    profile: Profile
-    endpoint: Endpoint
-    address: str = "1"
-    ratio: tuple[float, float] = (1.0, 1.0)
-    consumer_class: ConsumerClass | None = None
-    rated_current_a: float | None = None
-    seed: int = 1
-    faults: tuple[Fault, ...] = ()
-    variant: str = ""
+AnyEndpoint = Endpoint | BusEndpoint
 
 
 class Books:
     """What every meter has really counted, whatever its faults make it say."""
 
-    def __init__(self, meters: Mapping[str, Meter], clock: Clock) -> None:
+    def __init__(self, meters: Mapping[str, Counting], clock: Clock) -> None:
         self._meters = meters
         self._clock = clock
 
@@ -82,34 +58,40 @@ class Books:
 
 
 class FleetMeter:
-    """One meter of a running fleet."""
+    """One meter of a running fleet. `device` is what plays it, with all that can be done to it by hand."""
 
-    def __init__(self, described: SimulatedMeter, unit: ModbusUnit, clock: Clock) -> None:
+    def __init__(self, described: SimulatedMeter, device: Device, clock: Clock) -> None:
         self.described = described
-        self.meter = unit.meter
-        self._unit = unit
+        self.device = device
         self._clock = clock
         if described.faults:
             self.faults = described.faults
 
     @property
+    def meter(self) -> Meter:
+        """The electricity meter behind it; raises UnknownId for one of water, gas or heat."""
+        if isinstance(self.device, Cjt188Station):
+            raise UnknownId(f"{self.described.id!r} is no electricity meter")
+        return self.device.meter if isinstance(self.device, ModbusUnit) else self.device.supply.meter
+
+    @property
     def consumer_class(self) -> ConsumerClass:
-        """Who stands behind it."""
+        """Who stands behind an electricity meter; raises UnknownId."""
         return self.meter.consumer.kind
 
     @property
     def requests(self) -> int:
         """Requests it has received."""
-        return self._unit.fault_state.requests
+        return self.device.fault_state.requests
 
     @property
     def faults(self) -> tuple[Fault, ...]:
         """Faults in force; setting them starts their schedules now."""
-        return self._unit.fault_state.faults
+        return self.device.fault_state.faults
 
     @faults.setter
     def faults(self, faults: Iterable[Fault]) -> None:
-        self._unit.fault_state.set(tuple(faults), self._clock.now_ns())
+        self.device.fault_state.set(tuple(faults), self._clock.now_ns())
 
     @property
     def fault(self) -> Fault | None:
@@ -120,31 +102,46 @@ class FleetMeter:
     def fault(self, fault: Fault | None) -> None:
         self.faults = () if fault is None else (fault,)
 
+    @property
+    def clock_off_s(self) -> float:
+        """How far its clock is ahead of the simulation's."""
+        return self.device.clock_off_s
+
+    @clock_off_s.setter
+    def clock_off_s(self, seconds: float) -> None:
+        self.device.clock_off_s = seconds
+
+    def written(self, address: int) -> int | None:
+        """What was written to a holding register; None where nothing was, or it has none."""
+        return self.device.written(address) if isinstance(self.device, ModbusUnit) else None
+
 
 class Fleet:
     """Simulated meters behind their endpoints; `async with` opens and closes the ports."""
 
     def __init__(self, meters: Iterable[SimulatedMeter], clock: Clock, *, grid_seed: int = 1) -> None:
-        """Raises DuplicateId for an id or a unit address given twice, ValueError for an address that is no unit id."""
+        """Raises DuplicateId for an id or an address on a bus given twice, ValueError for an address or a profile that
+        cannot be played."""
         self._meters: dict[str, FleetMeter] = {}
-        buses: dict[Endpoint, dict[int, ModbusUnit]] = {}
-        layouts = _Layouts()
+        self._clock = clock
+        ends: dict[AnyEndpoint, dict[tuple[str, str], FleetMeter]] = {}
+        maker = Maker(grid_seed)
         for described in meters:
-            bus = buses.setdefault(described.endpoint, {})
-            address = _unit_id(described)
+            end = ends.setdefault(described.endpoint, {})
+            place = place_on_bus(described)
             if described.id in self._meters:
                 raise DuplicateId(f"simulated meter {described.id!r} is described twice")
-            if address in bus:
-                raise DuplicateId(f"two simulated meters have the address {address} at {described.endpoint}")
-            layout = layouts.of(described)
-            unit = ModbusUnit(Meter(_installation(described), grid_seed), layout)
-            bus[address] = unit
-            self._meters[described.id] = FleetMeter(described, unit, clock)
-        self.servers: dict[Endpoint, ModbusServer] = {
-            endpoint: ModbusServer(endpoint.host, endpoint.port, units, clock, endpoint.framing)
-            for endpoint, units in buses.items()
+            if place in end:
+                raise DuplicateId(f"two simulated meters have the address {place[1]} at {described.endpoint}")
+            made = FleetMeter(described, maker.device(described), clock)
+            end[place] = self._meters[described.id] = made
+        self.servers: dict[AnyEndpoint, Plug] = {
+            endpoint: _server(endpoint, end.values(), clock)
+            if isinstance(endpoint, Endpoint)
+            else _bus(endpoint, end.values(), clock)
+            for endpoint, end in ends.items()
         }
-        self.books = Books({name: meter.meter for name, meter in self._meters.items()}, clock)
+        self.books = Books({name: meter.device for name, meter in self._meters.items()}, clock)
 
     async def __aenter__(self) -> Self:
         try:
@@ -172,16 +169,16 @@ class Fleet:
         """All meters by id."""
         return self._meters
 
-    def port(self, endpoint: Endpoint) -> int:
-        """The port an endpoint listens at, once it was started."""
+    def port(self, endpoint: AnyEndpoint) -> int:
+        """The port an endpoint listens at (a modem: calls), once it was started; 0 of a terminal."""
         return self.servers[endpoint].port
 
-    async def start(self, endpoint: Endpoint) -> None:
-        """Plug an endpoint in again, at the port it had."""
+    async def start(self, endpoint: AnyEndpoint) -> None:
+        """Plug an endpoint in again, at the port or path it had."""
         await self.servers[endpoint].start()
 
-    async def stop(self, endpoint: Endpoint) -> None:
-        """Pull the plug of an endpoint: its port closes and its connections break."""
+    async def stop(self, endpoint: AnyEndpoint) -> None:
+        """Pull the plug of an endpoint: its port closes or its path goes, its connections break, its modem hangs up."""
         await self.servers[endpoint].stop()
 
     async def stop_all(self) -> None:
@@ -190,42 +187,36 @@ class Fleet:
             await server.stop()
 
 
-class _Layouts:
-    """Layouts and compiled profiles, made once for all meters alike."""
-
-    def __init__(self) -> None:
-        self._compiled: dict[int, CompiledProfile] = {}
-        self._layouts: dict[tuple[int, tuple[float, float], str], Layout] = {}
-
-    def of(self, described: SimulatedMeter) -> Layout:
-        """The layout of a meter."""
-        key = (id(described.profile), described.ratio, described.variant)
-        if key not in self._layouts:
-            if id(described.profile) not in self._compiled:
-                self._compiled[id(described.profile)] = compile_profile(described.profile)
-            compiled = self._compiled[id(described.profile)]
-            self._layouts[key] = make_layout(compiled, described.ratio, described.variant)
-        return self._layouts[key]
+def _server(endpoint: Endpoint, meters: Iterable[FleetMeter], clock: Clock) -> ModbusServer:
+    units: dict[int, ModbusUnit] = {}
+    for meter in meters:
+        if meter.described.profile.protocol != "modbus":
+            raise ValueError(f"{meter.described.id}: only Modbus meters can be behind {endpoint}")
+        if isinstance(meter.device, ModbusUnit):
+            units[unit_id(meter.described)] = meter.device
+    return ModbusServer(endpoint.host, endpoint.port, units, clock, endpoint.framing)
 
 
-def _installation(described: SimulatedMeter) -> Installation:
-    names = [point.name for point in described.profile.points]
-    one_phase = any(name.startswith("Voltage") for name in names) and not any(name.endswith("L2") for name in names)
-    return Installation(
-        id=described.id,
-        seed=described.seed,
-        phases=1 if one_phase else PHASES,
-        ratio=described.ratio,
-        consumer_class=described.consumer_class,
-        rated_current_a=described.rated_current_a,
+def _bus(endpoint: BusEndpoint, meters: Iterable[FleetMeter], clock: Clock) -> Plug:
+    bus = SimulatedBus(
+        clock, endpoint.settings, turnaround_s=endpoint.turnaround_s, echo=endpoint.echo, name=endpoint.name or "bus"
     )
-
-
-def _unit_id(described: SimulatedMeter) -> int:
-    try:
-        address = int(described.address, 0)
-    except ValueError:
-        address = -1
-    if not 0 <= address <= 255:
-        raise ValueError(f"{described.id}: {described.address!r} is no Modbus unit id (0 to 255)")
-    return address
+    for meter in meters:
+        attach(bus, meter.device, meter.described, endpoint.framing)
+    match endpoint.at:
+        case Gateway(host, port):
+            return TcpPort(bus, host, port)
+        case Datagrams(host, port):
+            return UdpPort(bus, host, port)
+        case Terminal(path):
+            return PseudoTerminal(bus, path)
+    return DialOut(
+        bus,
+        endpoint.at.host,
+        endpoint.at.port,
+        clock,
+        registration=endpoint.at.registration,
+        heartbeat=endpoint.at.heartbeat,
+        heartbeat_s=endpoint.at.heartbeat_s,
+        redial_s=endpoint.at.redial_s,
+    )

@@ -17,6 +17,7 @@ from address_space.model.quantity import Quantity
 from drivers.codec import wire_positions
 from drivers.modbus.encode import Cell, encode_point, encode_raw, no_data
 from drivers.modbus.layout import CompiledPoint, CompiledProfile, Condition, Make, RatioRegister, RatioSource
+from drivers.modbus.steps import ClockRegisters
 from drivers.simulators.meter import Values
 
 UNNAMED_CAPACITY = 10**9
@@ -98,6 +99,7 @@ class Layout:
     ratio: tuple[float, float]
     max_words: int
     whole_blocks: frozenset[tuple[int, int, int]]
+    clock: ClockRegisters | None = None
 
     def find(self, fc: int, first: int, count: int) -> int | None:
         """Index of the segment that can be read so; None where a register is not there or forbidden."""
@@ -158,11 +160,15 @@ class _Builder:
         fixed = [*self._ratio_cells(), *self._condition_cells()]
         writable, bits = self._writable()
         blocks = frozenset(self._make.limits.blocks)
+        clock = self._clock()
         known = self._claimed | {(cell.fc, cell.address) for cell in fixed} | writable
         known |= {(fc, place) for fc, first, words in blocks for place in range(first, first + words)}
+        if clock is not None:
+            known |= {(clock.fc, place) for place in range(clock.address, clock.address + clock.format.size)}
         segments = tuple(self._segment(fc, first, end, known, fixed) for fc, first, end in self._runs(known))
         bits |= {place for place in known if place[0] < 3}
-        return Layout(segments, frozenset(writable), frozenset(bits), self._ratio, self._make.limits.max_words, blocks)
+        most = self._make.limits.max_words
+        return Layout(segments, frozenset(writable), frozenset(bits), self._ratio, most, blocks, clock)
 
     def _runs(self, known: set[Place]) -> Iterable[tuple[int, int, int]]:
         run: tuple[int, int, int] | None = None
@@ -242,18 +248,20 @@ class _Builder:
             yield from encode_raw(condition.register, _fulfils(condition))
 
     def _writable(self) -> tuple[set[Place], set[Place]]:
-        base = int(self._compiled.profile.settings.get("base", 0))
         words: set[Place] = set()
         bits: set[Place] = set()
-        for command in self._compiled.profile.commands:
+        for command in self._compiled.commands.values():
             for step in command.steps:
-                if step.write is not None:
-                    first = int(step.write["at"]) - base
-                    count = max(len(step.write.get("values") or ()), 4 if step.write.get("argument") else 1)
-                    places = range(first, first + count)
-                    is_word = step.write["fc"] in (6, 16)
+                if step.target is not None:
+                    places = range(step.target.address, step.target.address + step.width)
+                    is_word = step.target.fc in (6, 16)
                     (words if is_word else bits).update((3 if is_word else 1, place) for place in places)
         return words, bits
+
+    def _clock(self) -> ClockRegisters | None:
+        """The clock that a command sets or that dates the readings."""
+        steps = (step for command in self._compiled.commands.values() for step in command.steps)
+        return next((step.clock for step in steps if step.clock is not None), self._make.clock)
 
 
 def _is_plain(point: CompiledPoint) -> bool:

@@ -23,9 +23,10 @@ from drivers.simulators.faults import (
     WrongLength,
     WrongUnit,
 )
-from drivers.simulators.framing import BrokenStream, Frame, Framing, join, take_rtu, take_tcp
+from drivers.simulators.framing import BrokenStream, Frame, Framing, join, take
 from drivers.simulators.noise import key_of
 from drivers.simulators.pdu import READ_COILS, READ_INPUT, Bank, Refusal, answer, exception
+from drivers.simulators.wire import MODBUS as WIRES
 
 _BROADCAST = 0
 _ANY_DEVICE = (0, 255)
@@ -59,6 +60,11 @@ class ModbusServer:
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def place(self) -> str:
+        """Where it listens, in words."""
+        return f"port {self.port}"
 
     @property
     def running(self) -> bool:
@@ -144,8 +150,7 @@ class ModbusServer:
             case WrongCheck() if self.framing is Framing.TCP:
                 connection.send(self.frame(Frame((transaction + 0x5A5A) & 0xFFFF, unit, pdu)))
             case WrongCheck():
-                whole = self.frame(reply)
-                connection.send(whole[:-1] + bytes((whole[-1] ^ 0xFF,)))
+                connection.send(WIRES[self.framing].spoiled(self.frame(reply)))
             case WrongUnit(shift):
                 connection.send(self.frame(Frame(transaction, (unit + shift) & 0xFF, pdu)))
             case ExceptionAnswer(code):
@@ -157,6 +162,8 @@ class ModbusServer:
                 connection.send(_noise(f"{unit}/{state.requests}", size))
             case Late():
                 connection.held[unit] = reply
+            case _:
+                connection.send(self.frame(reply))
 
     async def _send_later(self, connection: _Connection, data: bytes, delay_s: float) -> None:
         await self._clock.sleep(delay_s)
@@ -175,7 +182,6 @@ class _Connection(asyncio.Protocol):
         self.held: dict[int, Frame] = {}
         """Late answers by unit."""
         self._server = server
-        self._take = take_tcp if server.framing is Framing.TCP else take_rtu
         self._rest = b""
         self._transport: asyncio.Transport | None = None
 
@@ -190,7 +196,7 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            frames, self._rest = self._take(self._rest + data)
+            frames, self._rest = take(self._server.framing, self._rest + data)
         except BrokenStream:
             self.hang_up()
             return

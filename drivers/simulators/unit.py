@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta, timezone
+
 from address_space.model.clock import NS
 from drivers.simulators.faults import FaultState
-from drivers.simulators.image import Layout
+from drivers.simulators.image import Layout, Segment
 from drivers.simulators.meter import Meter, Values
 from drivers.simulators.pdu import Refusal, Refused, Table
 
@@ -23,9 +25,27 @@ class ModbusUnit:
         self._roll_second: int | None = None
         self._ahead: dict[str, int] = {}
         self._forced: dict[tuple[int, int], int] = {}
+        self._zone = timezone(timedelta(hours=meter.installation.utc_offset_h))
+        self._now_ns = 0
+        self.clock_off_ns = 0
+        """How far its clock is ahead."""
+
+    @property
+    def clock_off_s(self) -> float:
+        """How far its clock is ahead."""
+        return self.clock_off_ns / NS
+
+    @clock_off_s.setter
+    def clock_off_s(self, seconds: float) -> None:
+        self.clock_off_ns = round(seconds * NS)
+
+    def values(self, second: int) -> Values:
+        """What it has really measured by a second, whatever it says."""
+        return self.meter.values(second)
 
     def bank(self, now_ns: int) -> ModbusUnit:
         """The registers at a moment."""
+        self._now_ns = now_ns
         second = now_ns // NS
         if self.fault_state.faults or self._roll_second is not None or self._forced:
             frozen = self.fault_state.frozen_second(now_ns)
@@ -67,6 +87,12 @@ class ModbusUnit:
         for step, place in enumerate(places):
             self._written[place] = int.from_bytes(words[2 * step : 2 * step + 2], "big")
         self._images.clear()
+        clock = self.layout.clock
+        if clock is not None and first == clock.address and len(places) == clock.format.size:
+            shown_ns = clock.decode(words, self._zone)
+            if shown_ns is None:
+                raise Refused(Refusal.ILLEGAL_VALUE)
+            self.clock_off_ns = shown_ns - self._now_ns
 
     def write_bits(self, first: int, bits: list[bool]) -> None:
         """Coils that a command of the profile writes; others are refused."""
@@ -74,6 +100,10 @@ class ModbusUnit:
         if not self.layout.bits.issuperset(places):
             raise Refused(Refusal.ILLEGAL_ADDRESS)
         self._written.update(zip(places, map(int, bits), strict=True))
+
+    def written(self, address: int) -> int | None:
+        """What was written to a holding register; None where nothing was."""
+        return self._written.get((int(Table.HOLDING), address))
 
     def _roll(self, second: int | None) -> None:
         if second != self._roll_second:
@@ -91,9 +121,26 @@ class ModbusUnit:
             self._values = self.meter.values(self._second)
         image = self.layout.render(index, self._values, self._ahead)
         segment = self.layout.segments[index]
+        self._tell_time(segment, image)
         for (fc, address), word in (*self._written.items(), *self._forced.items()):
             at = 2 * (address - segment.first)
-            if fc == segment.fc and 0 <= at < len(image):
+            if fc == segment.fc and 0 <= at < len(image) and not self._is_clock(fc, address):
                 image[at : at + 2] = word.to_bytes(2, "big")
         self._images[index] = bytes(image)
         return self._images[index]
+
+    def _tell_time(self, segment: Segment, image: bytearray) -> None:
+        clock = self.layout.clock
+        if (
+            clock is None
+            or clock.fc != segment.fc
+            or not segment.first <= clock.address < segment.first + segment.count
+        ):
+            return
+        at = 2 * (clock.address - segment.first)
+        words = clock.encode(self._now_ns // NS * NS + self.clock_off_ns, self._zone)
+        image[at : at + 2 * len(words)] = b"".join(word.to_bytes(2, "big") for word in words)
+
+    def _is_clock(self, fc: int, address: int) -> bool:
+        clock = self.layout.clock
+        return clock is not None and clock.fc == fc and 0 <= address - clock.address < clock.format.size

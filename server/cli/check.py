@@ -8,15 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from config.settings import HubSettings, load_settings
+from drivers.registry import load_drivers
 from server.app import Blueprint, draw
+from server.budgets import budgets
+from server.cli.bus_table import BUSY, as_data, say_budgets
 from server.cli.console import print_json, progress_bar
 from server.errors import ServerError
+from server.library import caveats_of, checked_library
 
 
 def add_to(commands: Any) -> None:
     """Add this command to the command line."""
     command = commands.add_parser("check", help="check a configuration and say every mistake at once")
     command.add_argument("path", type=Path, help="a hub.toml, or a folder with hub.toml or plant.yaml")
+    command.add_argument(
+        "--budget",
+        choices=("busy", "all"),
+        default="busy",
+        help=f"whose bus time to show: channels that are more than {BUSY:.0%} busy, or all",
+    )
     command.add_argument("--json", action="store_true", help="answer as JSON")
     command.set_defaults(run=run)
 
@@ -35,15 +45,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Check; mistakes are raised as ConfigErrors and reported by the caller."""
     settings = settings_at(arguments.path)
     with progress_bar("reading meter lists") as progress:
-        blueprint = draw(settings, progress=progress)
+        drivers = load_drivers()
+        library = checked_library(settings.plant, drivers)
+        blueprint = draw(settings, library=library, drivers=drivers, progress=progress)
     facts = summary(blueprint)
+    caveats = caveats_of(facts["profiles"], library)
+    found = budgets(blueprint.assembly, settings.polling)
     if arguments.json:
-        print_json({"ok": True, "problems": [], **facts})
+        budget = [as_data(each) for each in found]
+        print_json({"ok": True, "problems": [], **facts, "caveats": caveats, "budget": budget})
     else:
         sys.stdout.write(
             f"{settings.plant}: {facts['nodes']} nodes, {facts['units']} metering units with {facts['points']} points "
             f"on {facts['channels']} channels; no mistakes\n"
         )
+        sys.stdout.writelines(f"{name}: {caveat}\n" for name, doubts in caveats.items() for caveat in doubts)
+        say_budgets(found, everything=arguments.budget == "all")
     return 0
 
 

@@ -18,8 +18,10 @@ from config.hierarchy import NODE_KEYS
 from config.kinds import ATTRIBUTES, HIERARCHY_KINDS
 from config.loader import CHANNEL_KEYS, PLANT_KEYS, load_plant
 from config.plant import PlantConfig
+from config.polling import GROUP_KEYS, RATE_KEYS, SCHEDULE_KEYS, WHERE_KEYS
 from config.schema import SCHEMAS, render, schema_folder
 from config.settings import HubSettings, load_settings
+from drivers.mixed import Options as MixedOptions
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "config/plants/demo"
@@ -139,6 +141,8 @@ def test_every_key_is_documented_with_its_meaning() -> None:
         assert meaning in rows[name] or text.count(f"| `{name}` |") > 1, name
     for key in [*PLANT_KEYS, *NODE_KEYS, *ATTRIBUTES, *CHANNEL_KEYS]:
         assert key in rows, key
+    for key, meaning in [*SCHEDULE_KEYS.items(), *GROUP_KEYS.items(), *RATE_KEYS.items(), *WHERE_KEYS.items()]:
+        assert re.search(rf"^\| `{key}` \|.*\| {re.escape(meaning)} \|", text, re.MULTILINE), key
     for kind in HIERARCHY_KINDS:
         assert f"`{kind}`" in text, kind
 
@@ -146,4 +150,5 @@ def test_every_key_is_documented_with_its_meaning() -> None:
 def test_no_key_is_documented_that_does_not_exist() -> None:
     known = {name for name, _ in _settings(HubSettings)} | {column.name for column in COLUMNS}
     known |= {*PLANT_KEYS, *NODE_KEYS, *ATTRIBUTES, *CHANNEL_KEYS}
+    known |= {*SCHEDULE_KEYS, *GROUP_KEYS, *RATE_KEYS, *WHERE_KEYS, *MixedOptions.model_fields}
     assert set(_rows((ROOT / "docs/configuration.md").read_text())) <= known

@@ -84,7 +84,7 @@ def test_all_mistakes_are_told_at_once_each_at_its_line_and_column(folder: Any) 
         "plant.yaml:17:9: the id 'System' is reserved for the hub itself; choose another id",
         "plant.yaml:20:17: there is no driver 'modbuss'; did you mean 'modbus'?",
         "plant.yaml:23:5: 'port' is no key of a channel; what is the driver's stands below `options`; "
-        "use one of driver, options",
+        "use one of driver, options, polling",
     ]
 
 

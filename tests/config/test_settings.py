@@ -28,7 +28,35 @@ def _file(folder: Path, text: str | bytes) -> Path:
 def test_the_example_holds_every_setting_with_its_default() -> None:
     given = tomllib.loads((ROOT / "config/hub.toml").read_text())
     assert HubSettings(**given) == HubSettings()
-    assert given == json.loads(HubSettings().model_dump_json())
+    everything = json.loads(HubSettings().model_dump_json())
+    for secret in ("token", "password"):
+        assert everything["history"]["influx"].pop(secret) == ""
+    assert given == everything
+
+
+@pytest.mark.parametrize("secret", ["token", "password"])
+def test_a_secret_in_the_file_is_refused_and_from_outside_taken_and_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    file = _file(tmp_path, f'[history.influx]\nurl = "http://db:8086"\n{secret} = "hush"\n')
+    with pytest.raises(ConfigErrors) as refused:
+        load_settings(file)
+    assert "hub.toml:3" in str(refused.value)
+    assert f"JOULEHUB_HISTORY__INFLUX__{secret.upper()}" in str(refused.value)
+    assert "hush" not in str(refused.value)
+    monkeypatch.setenv(f"JOULEHUB_HISTORY__INFLUX__{secret.upper()}", "hush")
+    settings = load_settings(_file(tmp_path, '[history.influx]\nurl = "http://db:8086"\n'))
+    assert getattr(settings.history.influx, secret).get_secret_value() == "hush"
+    assert "hush" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["embedded = false", 'read_from = "influx"', 'embedded = false\nread_from = "embedded"\ninflux.url = "http://x"'],
+)
+def test_a_history_without_the_store_it_needs_is_refused(tmp_path: Path, given: str) -> None:
+    with pytest.raises(ConfigErrors, match=r"influx\.url|embedded store"):
+        load_settings(_file(tmp_path, f"[history]\n{given}\n"))
 
 
 def test_the_application_uri_is_made_of_the_host_name() -> None:

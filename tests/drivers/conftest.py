@@ -16,7 +16,7 @@ from address_space.model.clock import NS, ManualClock
 from address_space.model.ids import UnitHandle
 from address_space.model.quality import GOOD, Reason
 from address_space.model.value import Batch
-from drivers.api import Device, Exchange, Reading, ReadPlan, Request, WriteOutcome, WriteRequest
+from drivers.api import Confirmation, Device, Exchange, Reading, ReadPlan, Request, WriteOutcome, WriteRequest
 from drivers.errors import BadFrame, ChannelDown, DeviceRefused, NoAnswer
 
 SPLIT = 10
@@ -108,6 +108,10 @@ class ScriptedDriver:
 
     async def write(self, device: Device, request: WriteRequest) -> WriteOutcome:
         return await self._on_the_wire(device, request.key, lambda: WriteOutcome(acknowledged=True))
+
+    async def confirm(self, device: Device, key: Any) -> Confirmation:
+        done = Confirmation(reached=True, state="done")
+        return await self._on_the_wire(device, f"confirm {key}", lambda: done)
 
     async def probe(self, device: Device) -> str:
         return await self._on_the_wire(device, "probe", lambda: f"meter {device.address}")

@@ -155,6 +155,19 @@ async def test_a_step_of_the_wall_clock_neither_stops_nor_floods_the_polling(pol
         assert all(0 <= batch.received_ns - batch.slot_ns < 20 * NS for batch in sink.read(unit)[2:])
 
 
+@pytest.mark.parametrize("step_s", [-7.5, -0.6, 0.6, 7.5])
+async def test_a_small_step_of_the_wall_clock_reads_no_slot_twice_and_leaves_none_out(
+    poller, sink, clock, running, step_s
+):
+    async with running(poller(20).run()):
+        await clock.advance(63)
+        clock.jump(step_s)
+        await clock.advance(120)
+    for unit in range(20):
+        slots = [batch.slot_ns for batch in sink.read(unit)][1:]
+        assert slots == list(range(slots[0], slots[-1] + 1, slots[1] - slots[0]))
+
+
 # what is delivered
 
 
@@ -407,7 +420,7 @@ async def test_reading_on_demand_goes_ahead_between_the_requests_of_a_running_pl
     assert asked.result().reason is Reason.FRESH
     assert command.result().acknowledged
     after = [(sent.address, sent.key) for sent in driver.sent[asked_at + 1 :]]
-    assert after[:2] == [("1", 0), ("0", "switch")]
+    assert after[:2] == [("0", "switch"), ("1", 0)]
     assert driver.most_in_flight == 1
 
 
@@ -514,4 +527,4 @@ async def test_logging_tells_of_a_lost_device_once_and_of_its_return(poller, dri
             driver.devices["0"].dead = False
             await clock.advance(120)
     phrases = [record.getMessage().split(" channel=")[0] for record in caplog.records]
-    assert phrases == ["device lost", "device is back"]
+    assert phrases == ["line opened", "device lost", "device is back"]

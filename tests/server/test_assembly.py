@@ -6,8 +6,8 @@ import pytest
 
 from address_space.model import NodeUid, Quantity, Template
 from config.errors import ConfigErrors, Problem
-from drivers.modbus import plugin as modbus
 from drivers.profiles import load_library
+from drivers.registry import load_drivers
 from server.assembly import Assembly
 
 ENERGY, POWER, VOLTAGE = Quantity.ACTIVE_ENERGY_IMPORT, Quantity.ACTIVE_POWER, Quantity.VOLTAGE_L1
@@ -78,7 +78,8 @@ def test_a_ratio_that_only_the_device_knows_leaves_the_rollover_unknown_unless_i
 @pytest.mark.parametrize("name", load_library().names)
 def test_the_driver_states_a_factor_for_every_point_of_every_profile(name: str) -> None:
     profile = load_library().get(name)
-    factors = modbus.factors(modbus.compile(profile), (60.0, 100.0))
+    plugin = next(each for each in load_drivers().values() if profile.protocol in each.speaks)
+    factors = plugin.factors(plugin.compile(profile), (60.0, 100.0))
     assert len(factors) == len(profile.points)
     assert set(factors) <= {1.0, 60.0, 100.0, 6000.0}
 

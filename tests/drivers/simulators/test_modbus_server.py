@@ -11,7 +11,7 @@ from address_space.model.clock import ManualClock
 from drivers.codec import crc16_modbus
 from drivers.profiles import Command, ProfileLibrary, Step
 from drivers.simulators import Endpoint, Fleet, Framing, SimulatedMeter
-from drivers.simulators.framing import BrokenStream, Frame, crc16, join, take_rtu, take_tcp
+from drivers.simulators.framing import BrokenStream, Frame, crc16, join, take, take_rtu, take_tcp
 from drivers.simulators.pdu import Refusal, Refused, Table, answer
 
 VOLTAGES = bytes((4, 0, 0, 0, 6))
@@ -115,12 +115,11 @@ requests = st.one_of(
 def test_frames_survive_any_fragmentation(rows: list[tuple[int, bytes]], framing: Framing, data: st.DataObject) -> None:
     sent = [Frame(number if framing is Framing.TCP else 0, unit, pdu) for number, (unit, pdu) in enumerate(rows)]
     stream = b"".join(join(framing, frame) for frame in sent)
-    take = take_tcp if framing is Framing.TCP else take_rtu
     got: list[Frame] = []
     rest = b""
     while stream:
         size = data.draw(st.integers(1, len(stream)))
-        frames, rest = take(rest + stream[:size])
+        frames, rest = take(framing, rest + stream[:size])
         got += frames
         stream = stream[size:]
     assert (got, rest) == (sent, b"")

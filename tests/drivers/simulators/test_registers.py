@@ -57,7 +57,7 @@ async def test_a_client_reads_what_stands_in_the_books(
     reads = plan_reads(make, offsets)
     program = Program(make, offsets, reads)
     async with Fleet([SimulatedMeter("m1", profile, endpoint, "17", ratio)], clock) as fleet:
-        framer = FramerType.RTU if framing is Framing.RTU else FramerType.SOCKET
+        framer = FramerType.SOCKET if framing is Framing.TCP else FramerType(framing.value)
         client = AsyncModbusTcpClient("127.0.0.1", port=fleet.port(endpoint), framer=framer, retries=0)
         assert await client.connect()
         try:

@@ -7,8 +7,10 @@ import pytest
 from address_space.model.clock import ManualClock
 from address_space.model.quantity import Quantity
 from drivers.simulators import (
+    Babbling,
     Between,
     Dropped,
+    Echo,
     Endpoint,
     EveryNth,
     ExceptionAnswer,
@@ -18,11 +20,15 @@ from drivers.simulators import (
     Framing,
     Frozen,
     Garbage,
+    HalfFrame,
     Late,
+    LongPreamble,
+    NoiseBefore,
     Rollover,
     Silent,
     SimulatedMeter,
     Slow,
+    StrayAnswer,
     WrongCheck,
     WrongLength,
     WrongUnit,
@@ -45,6 +51,15 @@ async def test_a_sound_meter_answers(pair, clock, connect) -> None:
         wire.send(1, VOLTAGES, transaction=0xBEEF)
         answer = await wire.answer()
         assert (answer.transaction, answer.unit, answer.pdu[:2]) == (0xBEEF, 1, bytes((4, 12)))
+
+
+@pytest.mark.parametrize("fault", [NoiseBefore(), LongPreamble(), Echo(), HalfFrame(), StrayAnswer(), Babbling()])
+async def test_faults_of_a_serial_line_do_not_show_on_modbus_tcp(pair, clock, connect, fault: Fault) -> None:
+    async with Fleet(pair(TCP), clock) as fleet:
+        fleet.meter("faulty").fault = fault
+        wire = await connect(fleet, TCP)
+        wire.send(1, VOLTAGES, 7)
+        assert (await wire.answer()).transaction == 7
 
 
 async def test_a_silent_unit_says_nothing_and_its_neighbour_answers(pair, clock, connect) -> None:
