@@ -19,6 +19,7 @@ from address_space.model import NS, Batch, Clock, LiveTable, MeterState, Plant, 
 from address_space.model.live import Changed
 from address_space.model.quality import GOOD
 from address_space.model.quantity import SYSTEM
+from address_space.model.state_watch import Cells, StateChange, StateWatch
 from address_space.model.value import Handles, Instants, Statuses, Values
 from drivers.api import Exchange
 
@@ -50,11 +51,24 @@ class Recording(Protocol):
         """Take one reading; never blocks."""
 
 
+class States(Protocol):
+    """Whoever tells of changes of states."""
+
+    def tell(self, changes: Sequence[StateChange]) -> None:
+        """These states changed; never blocks."""
+
+
 class Engine:
     """Applies readings and reports; `run` until cancelled. Implements `drivers.api.Sink`."""
 
     def __init__(
-        self, plant: Plant, live: LiveTable, projection: Projection, recorder: Recording | None, clock: Clock
+        self,
+        plant: Plant,
+        live: LiveTable,
+        projection: Projection,
+        recorder: Recording | None,
+        clock: Clock,
+        states: States | None = None,
     ) -> None:
         self.plant = plant
         self.live = live
@@ -64,6 +78,8 @@ class Engine:
         self._projection = projection
         self._recorder = recorder
         self._clock = clock
+        self._states = states
+        self._watch = StateWatch(plant)
         self._queue: asyncio.Queue[Batch | Exchange] = asyncio.Queue(QUEUE_LIMIT)
         self._idle = asyncio.Event()
         self._idle.set()
@@ -179,8 +195,9 @@ class Engine:
 
     def _apply_batches(self, batches: list[Batch], now_ns: int) -> None:
         handles = np.concatenate([batch.handles for batch in batches])
+        cells = self.plant.cells(handles)
         shown, status = self._columns.shown(
-            handles,
+            cells,
             np.concatenate([batch.values for batch in batches]),
             np.concatenate([batch.status for batch in batches]),
         )
@@ -191,6 +208,10 @@ class Engine:
             texts.update(batch.texts)
         changed = self.live.apply(handles, shown, status, source_ns, now_ns, texts)
         self._projection.touch(handles, changed)
+        if self._states is not None and not self._watch.idle:
+            changes = self._watch.changes(handles, cells, shown, status, changed)
+            if changes:
+                self._states.tell(changes)
         if self._recorder is not None:
             for batch in batches:
                 self._recorder.offer(batch)
@@ -272,7 +293,6 @@ class _Columns:
     """What the engine needs per variable, as matrices (block × column)."""
 
     def __init__(self, plant: Plant) -> None:
-        self._plant = plant
         shape = (max(len(plant.blocks), 1), max((block.template.width for block in plant.blocks), default=1))
         self._divisors = np.ones(shape)
         self._low = np.full(shape, -np.inf)
@@ -283,9 +303,8 @@ class _Columns:
             self._low[row, : template.measured] = template.eu_low
             self._high[row, : template.measured] = template.eu_high
 
-    def shown(self, handles: Handles, base: Values, status: Statuses) -> tuple[Values, Statuses]:
+    def shown(self, cells: Cells, base: Values, status: Statuses) -> tuple[Values, Statuses]:
         """Base units to shown units; a good value outside EURange becomes UncertainEngineeringUnitsExceeded."""
-        cells = self._plant.cells(handles)
         shown = base / self._divisors[cells]
         outside = (status == GOOD) & ((shown < self._low[cells]) | (shown > self._high[cells]))
         if outside.any():

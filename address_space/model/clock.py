@@ -14,6 +14,10 @@ EPOCH_1601_TICKS = 116_444_736_000_000_000
 """OPC UA DateTime (Part 6 5.2.2.5) of 1970-01-01: 100 ns ticks since 1601-01-01."""
 
 
+_LOOKS = 5
+_SHORT_NS = NS // 10_000
+
+
 class Clock(Protocol):
     """Wall time, monotonic time and waiting, all in integer nanoseconds or float seconds as the names say."""
 
@@ -25,6 +29,18 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds` of this clock's monotonic time."""
+
+
+def offset_ns(clock: Clock) -> int:
+    """Wall minus monotonic time, so looked at that a pause of this process between the two looks does not show."""
+    least, offset = None, 0
+    for _ in range(_LOOKS):
+        before, wall, after = clock.monotonic_ns(), clock.now_ns(), clock.monotonic_ns()
+        if least is None or after - before < least:
+            least, offset = after - before, wall - before
+        if least < _SHORT_NS:
+            break
+    return offset
 
 
 class SystemClock:

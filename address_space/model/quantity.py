@@ -6,78 +6,25 @@ OBIS codes are those of IEC 62056-61, measurement ids those of OPC 34100 (ECM).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum, IntEnum
-from typing import NamedTuple
+from enum import Enum
 
+from address_space.model.definition import LOCALES, DataType, Kind, Names, QuantityDef
 from address_space.model.state import Phase
+from address_space.model.status_names import STATUS_NAMES
 from address_space.model.units import UNITS, Unit
 
-LOCALES = ("en", "ru", "uz", "zh")
-
-
-class Kind(Enum):
-    """How values of a quantity behave in time, and so how they are stored, held and compared."""
-
-    COUNTER = "counter"
-    """Only grows; exact integers in base units; the last value stays usable for a while without communication."""
-    GAUGE = "gauge"
-    """An instant; worthless once communication is lost."""
-    STATE = "state"
-    """One of a few; holds until it changes."""
-    TEXT = "text"
-
-
-class DataType(IntEnum):
-    """OPC UA built-in type of the value on the wire; the number is the type's id in namespace 0 (Part 6 5.1.2)."""
-
-    BOOLEAN = 1
-    UINT16 = 5
-    INT32 = 6
-    UINT32 = 7
-    DOUBLE = 11
-    STRING = 12
-    DATETIME = 13
-    LOCALIZED_TEXT = 21
-
-
-class Names(NamedTuple):
-    """One text in every language of the hub."""
-
-    en: str
-    ru: str
-    uz: str
-    zh: str
-
-    def suffixed(self, suffix: str) -> Names:
-        """The same names with a language-neutral suffix."""
-        return Names(*(f"{name} {suffix}" for name in self))
-
-    def in_locale(self, locale: str) -> str:
-        """The text for `locale` (a language tag or its prefix); English where there is none."""
-        language = locale.partition("-")[0].lower()
-        return self[LOCALES.index(language)] if language in LOCALES else self.en
-
-
-@dataclass(frozen=True, slots=True)
-class QuantityDef:
-    """All that is known of one quantity. `path` is its browse path below the unit and the tail of its point id.
-
-    `eu_range` is the default EURange in the shown unit; a site's ratings narrow or widen it.
-    """
-
-    path: str
-    kind: Kind
-    data_type: DataType
-    unit: Unit | None
-    decimals: int
-    names: Names
-    obis: str = ""
-    measurement_id: int = 0
-    eu_range: tuple[float, float] = (0.0, 0.0)
-    phase: Phase = Phase.TOTAL
-    enumeration: str = ""
-
+__all__ = [
+    "ALL",
+    "LOCALES",
+    "MEASURED",
+    "SYSTEM",
+    "DataType",
+    "Kind",
+    "Names",
+    "Quantity",
+    "QuantityDef",
+    "by_path",
+]
 
 COUNTER, GAUGE, STATE, TEXT = Kind.COUNTER, Kind.GAUGE, Kind.STATE, Kind.TEXT
 L1, L2, L3, N, L1L2, L2L3, L3L1 = Phase.L1, Phase.L2, Phase.L3, Phase.N, Phase.L1L2, Phase.L2L3, Phase.L3L1
@@ -126,6 +73,23 @@ def _state(path: str, data_type: DataType, names: Names, enumeration: str = "", 
     return QuantityDef(path, kind, data_type, UNITS[unit] if unit else None, 0, names, enumeration=enumeration)
 
 
+def _flag(path: str) -> QuantityDef:
+    return _state(path, DataType.BOOLEAN, STATUS_NAMES[path])
+
+
+def _count(path: str) -> QuantityDef:
+    return _state(path, DataType.UINT32, STATUS_NAMES[path])
+
+
+def _position(path: str, enumeration: str) -> QuantityDef:
+    return _state(path, DataType.INT32, STATUS_NAMES[path], enumeration)
+
+
+def _credit(path: str, unit: str = "") -> QuantityDef:
+    kept = UNITS[unit] if unit else None
+    return QuantityDef(path, STATE, DataType.DOUBLE, kept, 2, STATUS_NAMES[path], eu_range=(0.0, 1e6 if unit else 0.0))
+
+
 _ACTIVE_IMPORT = Names("Active energy import", "Активная энергия, приём", "Aktiv energiya, qabul", "正向有功电能")
 _ACTIVE_EXPORT = Names("Active energy export", "Активная энергия, отдача", "Aktiv energiya, uzatish", "反向有功电能")
 _ACTIVE_TOTAL = Names("Active energy total", "Активная энергия, сумма", "Aktiv energiya, jami", "组合有功电能")
@@ -167,6 +131,9 @@ _RETURN_TEMPERATURE = Names(
 _MASS = Names("Mass", "Масса", "Massa", "质量")
 _MASS_FLOW = Names("Mass flow", "Массовый расход", "Massaviy sarf", "质量流量")
 _PRESSURE = Names("Pressure", "Давление", "Bosim", "压力")
+_TEMPERATURE = Names("Temperature", "Температура", "Harorat", "温度")
+_BATTERY_VOLTAGE = Names("Battery voltage", "Напряжение батареи", "Batareya kuchlanishi", "电池电压")
+_OPERATING_TIME = Names("Operating time", "Время работы", "Ish vaqti", "工作时间")
 
 
 class Quantity(Enum):
@@ -267,9 +234,42 @@ class Quantity(Enum):
     MASS = _q("Mass", "TNE", COUNTER, 3, "", 28685, (0, 1e08), _MASS)
     MASS_FLOW = _q("MassFlow", "E18", GAUGE, 3, "", 2101, (0, 1000), _MASS_FLOW)
     PRESSURE = _q("Pressure", "BAR", GAUGE, 3, "", 28683, (0, 100), _PRESSURE)
+    TEMPERATURE = _q("Temperature", "CEL", GAUGE, 2, "", 0, (-40, 180), _TEMPERATURE)
+    BATTERY_VOLTAGE = _q("BatteryVoltage", "VLT", GAUGE, 2, "0-0:96.6.3*255", 0, (0, 10), _BATTERY_VOLTAGE)
+    OPERATING_TIME = _q("OperatingTime", "HUR", COUNTER, 2, "0-0:96.8.0*255", 0, (0, 1e7), _OPERATING_TIME)
     ACTIVE_TARIFF = _state(
         "ActiveTariff", DataType.UINT16, Names("Active tariff", "Действующий тариф", "Amaldagi tarif", "当前费率")
     )
+    SWITCH_STATE = _position("Switch.State", "SwitchStateEnum")
+    SWITCH_COMMANDED = _position("Switch.Commanded", "SwitchStateEnum")
+    KEEP_POWER_ACTIVE = _flag("Switch.KeepPowerActive")
+    VALVE_STATE = _position("Valve.State", "ValveStateEnum")
+    METER_CREDIT = _credit("Prepayment.MeterCredit")
+    METER_OVERDRAFT = _credit("Prepayment.MeterOverdraft")
+    METER_CREDIT_ENERGY = _credit("Prepayment.MeterCreditEnergy", "KWH")
+    METER_OVERDRAFT_ENERGY = _credit("Prepayment.MeterOverdraftEnergy", "KWH")
+    PURCHASE_COUNT = _count("Prepayment.PurchaseCount")
+    BATTERY_LOW = _flag("Status.BatteryLow")
+    CLOCK_BATTERY_LOW = _flag("Status.ClockBatteryLow")
+    REVERSE_FLOW = _flag("Status.ReverseFlow")
+    VOLTAGE_LOSS = _flag("Status.VoltageLoss")
+    UNDERVOLTAGE = _flag("Status.Undervoltage")
+    OVERVOLTAGE = _flag("Status.Overvoltage")
+    CURRENT_LOSS = _flag("Status.CurrentLoss")
+    OVERCURRENT = _flag("Status.Overcurrent")
+    OVERLOAD = _flag("Status.Overload")
+    PHASE_FAILURE = _flag("Status.PhaseFailure")
+    LOW_CREDIT = _flag("Status.LowCredit")
+    MAGNETIC_FIELD = _flag("Status.MagneticField")
+    LEAKAGE = _flag("Status.Leakage")
+    EMPTY_PIPE = _flag("Status.EmptyPipe")
+    SENSOR_FAULT = _flag("Status.SensorFault")
+    TAMPER = _flag("Status.Tamper")
+    PROGRAMMING_ALLOWED = _flag("Status.ProgrammingAllowed")
+    COVER_OPEN_COUNT = _count("Status.CoverOpenCount")
+    TERMINAL_COVER_OPEN_COUNT = _count("Status.TerminalCoverOpenCount")
+    POWER_DOWN_COUNT = _count("Status.PowerDownCount")
+    PROGRAMMING_COUNT = _count("Status.ProgrammingCount")
     QUALITY = _state(
         "Quality",
         DataType.INT32,

@@ -56,6 +56,15 @@ class ValveState(IntEnum):
     FAILURE = 5
 
 
+class CommunicationState(IntEnum):
+    """How a device or a line is doing, from its communication alone."""
+
+    UNKNOWN = 0
+    ONLINE = 1
+    DEGRADED = 2
+    OFFLINE = 3
+
+
 class CommandState(IntEnum):
     """How far a command to a device has come."""
 

@@ -53,6 +53,7 @@ UNITS = _table(
     Unit("BAR", "bar", "bar"),
     Unit("DBM", "dBm", "dBm"),
     Unit("SEC", "s", "s"),
+    Unit("HUR", "h", "s", 3600),
     Unit("C26", "ms", "ms"),
 )
 """Units of the quantities by code. Traps: `GJ` is gram per millilitre, gigajoule is `GV`; VA is `D46`, not `VA`."""

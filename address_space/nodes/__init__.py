@@ -1,6 +1,6 @@
 """The plant as OPC UA nodes: declared types as real nodes, everything of the plant answered on demand."""
 
-from address_space.nodes.attributes import SystemInfo
+from address_space.nodes.attributes import Report, SystemInfo
 from address_space.nodes.catalogue import Catalogue, match_locale
 from address_space.nodes.export import plant_nodeset, types_nodeset
 from address_space.nodes.types_model import TypeModel
@@ -9,6 +9,7 @@ from address_space.nodes.virtual import VirtualAddressSpace
 
 __all__ = [
     "Catalogue",
+    "Report",
     "SystemInfo",
     "TypeModel",
     "VirtualAddressSpace",

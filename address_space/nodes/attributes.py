@@ -18,7 +18,7 @@ from address_space.model.quantity import Names
 from address_space.nodes.catalogue import DEFAULT_LOCALE
 from address_space.nodes.nodeids import plant_id
 from address_space.nodes.places import Place, Places
-from address_space.nodes.shapes import ArgumentText, Constant, Supplied
+from address_space.nodes.shapes import ArgumentText, Constant, Reported, Supplied
 
 _A = ua.AttributeIds
 _T = ua.VariantType
@@ -57,6 +57,18 @@ class SystemInfo:
     active_role: str = "active"
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a line or a device is doing, by the names of the variables; made at `time_ns`. None is: not known."""
+
+    values: Mapping[str, Any]
+    time_ns: int
+
+
+def _silent(_: str) -> Report | None:
+    return None
+
+
 @dataclass(slots=True)
 class Facts:
     """What values of virtual nodes are made from; `node_versions` by id, 1 where a node is not in it."""
@@ -72,6 +84,8 @@ class Facts:
     """Callbacks of methods by path below their owner, for example `ReadNow`."""
     executable: dict[str, Callable[[str], bool]] = field(default_factory=dict)
     """For methods that not every owner can run: which ones can, by their ids."""
+    report: Callable[[str], Report | None] = _silent
+    """Latest report on a line or unit, by its id in the address space."""
 
 
 def read(facts: Facts, place: Place, attribute: ua.AttributeIds, locale: str) -> ua.DataValue:
@@ -97,6 +111,8 @@ def value(facts: Facts, place: Place, locale: str) -> ua.DataValue:
     member = place.member
     if member.offset >= 0:
         return live_value(facts.live, facts.plant.first_handle(_unit(place)) + member.offset, member.variant)
+    if isinstance(member.source, Reported):
+        return _reported(facts, place, member.source.name, locale)
     given = None
     if isinstance(member.source, Constant):
         given = member.source.value
@@ -108,6 +124,15 @@ def value(facts: Facts, place: Place, locale: str) -> ua.DataValue:
         to_datetime(facts.loaded_ns),
         to_datetime(facts.clock.now_ns()),
     )
+
+
+def _reported(facts: Facts, place: Place, name: str, locale: str) -> ua.DataValue:
+    report = facts.report(place.owner.id)
+    given = None if report is None else report.values.get(name)
+    code = ua.StatusCodes.BadWaitingForInitialData if given is None else ua.StatusCodes.Good
+    time = to_datetime(facts.loaded_ns if report is None else report.time_ns)
+    now = to_datetime(facts.clock.now_ns())
+    return ua.DataValue(in_locale(given, place.member.variant, locale), ua.StatusCode(code), time, now)
 
 
 def live_value(live: LiveTable, handle: int, variant: ua.VariantType) -> ua.DataValue:

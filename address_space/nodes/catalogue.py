@@ -2,6 +2,7 @@
 
 Keys: `type:<Type>` and `about:<Type>` (name and description of a type), `name:<Member>` or, where one type calls
 it otherwise, `name:<Type>.<Member>`, `field:<Enum>.<Field>`, `argument:<Argument>`, `folder:<id>`, `state:<word>`.
+Members that are quantities and have no row are called as the quantity.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import csv
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 
-from address_space.model.quantity import LOCALES, Names
+from address_space.model.quantity import ALL, LOCALES, Names
 
 FILE = "catalogue.csv"
 DEFAULT_LOCALE = LOCALES[0]
+_QUANTITIES = {quantity.path.rpartition(".")[2]: quantity.value.names for quantity in ALL if "." in quantity.path}
 
 
 class Catalogue:
@@ -32,7 +34,8 @@ class Catalogue:
 
     def member(self, type_name: str, name: str) -> Names:
         """Name of a member as instances of `type_name` show it."""
-        return self.texts.get(f"name:{type_name}.{name}") or self.texts[f"name:{name}"]
+        own = self.texts.get(f"name:{type_name}.{name}") or self.texts.get(f"name:{name}")
+        return own or _QUANTITIES[name]
 
     def field(self, enumeration: str, field: str) -> Names:
         """Name of one value of an enumeration."""

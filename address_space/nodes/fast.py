@@ -14,7 +14,7 @@ from struct import Struct, error
 import numpy as np
 from asyncua import ua
 from asyncua.common.utils import Buffer
-from asyncua.ua.ua_binary import struct_from_binary
+from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
 from numpy.typing import NDArray
 
 from address_space.model.live import LiveTable
@@ -34,6 +34,8 @@ Resolve = Callable[[str], int]
 """Handle of a string identifier of the plant's namespace, NO_HANDLE where it names no point."""
 
 _STRING_ID = 3
+_NUMBERED = {0: 2, 1: 4, 2: 7}
+"""Bytes of numeric node ids by their encoding."""
 _VALUE = int(ua.AttributeIds.Value)
 _COUNT = Struct("<i")
 _HEAD = Struct("<BHi")
@@ -211,6 +213,7 @@ class ReadLists:
         others: list[tuple[int, ua.ReadValueId]] = []
         offset = _COUNT.size
         tail_size = len(_VALUE_TAIL)
+        numbered: dict[bytes, ua.ReadValueId] = {}
         for position in range(count):
             whole = len(nodes) - offset >= _HEAD.size
             kind, namespace, length = _HEAD.unpack_from(nodes, offset) if whole else (0, 0, 0)
@@ -229,10 +232,25 @@ class ReadLists:
                         (position, ua.ReadValueId(node, int.from_bytes(tail[:4], "little"), None, _NO_ENCODING))
                     )
                 continue
+            size = _NUMBERED.get(kind, 0) if whole else 0
+            entry = nodes[offset : offset + size + tail_size]
+            if size and len(entry) == size + tail_size and entry[size + 4 :] == _NO_RANGE_NO_ENCODING:
+                node_id = numbered.get(entry)
+                if node_id is None:
+                    node_id = numbered[entry] = _numbered(entry, size)
+                others.append((position, node_id))
+                offset += len(entry)
+                continue
             buffer = Buffer(nodes, offset)
             others.append((position, struct_from_binary(ua.ReadValueId, buffer)))
             offset = buffer.cur_pos
         return positions, handles, others
+
+
+def _numbered(entry: bytes, size: int) -> ua.ReadValueId:
+    """A ReadValueId of a numeric node id with neither range nor encoding (Part 6 5.2.2.9)."""
+    node = nodeid_from_binary(Buffer(entry))
+    return ua.ReadValueId(node, int.from_bytes(entry[size : size + 4], "little"), None, _NO_ENCODING)
 
 
 def _weight(nodes: bytes, understood: ReadList) -> int:

@@ -1,6 +1,7 @@
 """Node ids of the plant: `ns=2;s=<uid>`, `<uid>.<Var>`, `<uid>.<Var>.<Prop>`; nothing in them tells the place.
 
-The hub's own: `root`, `system`, `by-medium`, `by-medium.<Medium>`, `by-line`, `by-line.<channel>`.
+The hub's own: `root`, `system`, `system.Drivers.<channel>`, `by-medium`, `by-medium.<Medium>`, `by-line`,
+`by-line.<channel>`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from asyncua import ua
 
 from address_space.nodes.standard import NS_PLANT
 
+DRIVERS = "Drivers"
+"""Path below `system` of the folder with the lines."""
 ROOT, SYSTEM, BY_MEDIUM, BY_LINE = "root", "system", "by-medium", "by-line"
 
 
@@ -21,6 +24,11 @@ def split(identifier: str) -> tuple[str, str]:
 def join(owner: str, path: str) -> str:
     """Identifier of what lies at `path` below `owner`."""
     return f"{owner}.{path}" if path else owner
+
+
+def line_id(channel: str) -> str:
+    """Identifier of the node that tells how a line is doing."""
+    return f"{SYSTEM}.{DRIVERS}.{channel}"
 
 
 def plant_id(identifier: str) -> ua.NodeId:

@@ -15,13 +15,16 @@ from address_space.model.hierarchy import HierarchyNode, MeteringUnit
 from address_space.model.ids import NodeUid
 from address_space.model.plant import Plant
 from address_space.nodes.catalogue import Catalogue
-from address_space.nodes.nodeids import ROOT, SYSTEM, join, split
+from address_space.nodes.nodeids import DRIVERS, ROOT, SYSTEM, join, line_id, split
 from address_space.nodes.shape_nodes import folder_shape, node_shape
 from address_space.nodes.shape_units import unit_shape
 from address_space.nodes.shapes import Folder, Member, Owner, Shape
 from address_space.nodes.standard import HAS_COMPONENT, HAS_NOTIFIER, NS_PLANT, ORGANIZES
 from address_space.nodes.types_model import TypeModel
-from address_space.nodes.views import Views
+from address_space.nodes.views import LINE_TYPE, Views
+
+_BELOW_DRIVERS = f"{DRIVERS}."
+_DRIVERS_FOLDER = join(SYSTEM, DRIVERS)
 
 
 class Place(NamedTuple):
@@ -62,6 +65,10 @@ class Places:
             owner = self.plant.nodes.get(NodeUid(uid)) or self.folders.get(uid)
             if path and identifier in self.folders:
                 owner, path = self.folders[identifier], ""
+            elif uid == SYSTEM and path.startswith(_BELOW_DRIVERS):
+                line, _, below = path[len(_BELOW_DRIVERS) :].partition(".")
+                found = self.folders.get(line_id(line))
+                owner, path = (owner, path) if found is None else (found, below)
             if owner is None:
                 return None
         if not path and len(identifier) != len(owner.id):
@@ -79,7 +86,7 @@ class Places:
         elif isinstance(owner, HierarchyNode):
             key = (owner.kind, *owner.attributes)
         else:
-            key = (owner.id == SYSTEM, owner.event_notifier)
+            key = (owner.id == SYSTEM, owner.event_notifier, owner.type_name)
         found = self._shapes.get(key)
         if found is None:
             found = self._shapes[key] = self._make_shape(owner)
@@ -98,6 +105,11 @@ class Places:
     def organized(self, owner: Folder) -> Sequence[str]:
         """Identifiers that a folder organizes, sorted."""
         return self._views.organized(owner)
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """Identifiers of what the folder of the lines below `system` organizes, sorted."""
+        return self._views.lines
 
     def organizers(self, unit: MeteringUnit) -> list[str]:
         """Identifiers of the folders that organize a unit."""
@@ -142,13 +154,16 @@ class Places:
         path = place.shape.by_name.get((place.member.path, name.NamespaceIndex, text))
         if path is not None:
             return join(owner.id, path), (place.shape.members[path].reference,)
-        if place.member.path or name.NamespaceIndex != NS_PLANT or not text:
+        holds_lines = place.id == _DRIVERS_FOLDER
+        if (place.member.path and not holds_lines) or name.NamespaceIndex != NS_PLANT or not text:
             return None
         if isinstance(owner, Folder):
-            folder = self._views.named(owner, text)
+            folder = self._views.named(place.id, text)
             if folder is not None:
                 return folder, (HAS_COMPONENT if folder == SYSTEM else ORGANIZES,)
             if owner.id != ROOT:
+                if holds_lines or owner.type_name == LINE_TYPE:
+                    return None
                 organized = self._organized_named(owner, text)
                 return None if organized is None else (organized, (ORGANIZES,))
         child = self._node_named(None if isinstance(owner, Folder) else NodeUid(owner.id), name)

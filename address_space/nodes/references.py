@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 from asyncua import ua
 
 from address_space.model.hierarchy import MeteringUnit
-from address_space.nodes.nodeids import BY_LINE, BY_MEDIUM, ROOT, SYSTEM, join, plant_id
+from address_space.nodes.nodeids import BY_LINE, BY_MEDIUM, DRIVERS, ROOT, SYSTEM, join, plant_id
 from address_space.nodes.places import Place, Places
 from address_space.nodes.shapes import Folder
 from address_space.nodes.standard import (
@@ -21,6 +21,8 @@ from address_space.nodes.standard import (
     ORGANIZES,
     SERVER,
 )
+
+_DRIVERS_FOLDER = join(SYSTEM, DRIVERS)
 
 Target: TypeAlias = str | ua.NodeId
 """An identifier in the plant's namespace, or the node id of a real node."""
@@ -59,6 +61,8 @@ def groups(places: Places, place: Place) -> Iterator[Group]:
         yield _forward(reference, [join(owner.id, child) for child in children])
     if not member.path:
         yield from _below(places, place)
+    elif place.id == _DRIVERS_FOLDER:
+        yield _forward(ORGANIZES, places.lines)
 
 
 def _above_folder(folder: Folder) -> Iterator[Group]:

@@ -9,10 +9,13 @@ from address_space.model.hierarchy import HierarchyNode, MeteringUnit, NodeKind
 from address_space.model.units import UNITS
 from address_space.nodes.catalogue import Catalogue
 from address_space.nodes.nodeids import SYSTEM
-from address_space.nodes.shapes import Constant, Folder, Shape, ShapeBuilder, Source, Supplied
+from address_space.nodes.shapes import Constant, Folder, Reported, Shape, ShapeBuilder, Source, Supplied
 from address_space.nodes.standard import SUBSCRIBE_TO_EVENTS, eu_information
 from address_space.nodes.types_model import TypeModel
+from address_space.nodes.views import LINE_TYPE
 
+HISTORY_TYPE = "HistoryStateType"
+"""Type of the object that tells how the history is doing."""
 NODE_TYPES = {
     NodeKind.REGION: "RegionType",
     NodeKind.SITE: "SiteType",
@@ -102,14 +105,21 @@ def node_shape(model: TypeModel, catalogue: Catalogue, node: HierarchyNode) -> S
 
 def folder_shape(model: TypeModel, catalogue: Catalogue, folder: Folder) -> Shape:
     """Shape of one of the hub's own nodes."""
-    bindings: Mapping[str, Source] = _SYSTEM if folder.id == SYSTEM else {}
+    bindings: Mapping[str, Source] = {}
+    if folder.id == SYSTEM:
+        bindings = {**_SYSTEM, **{f"History.{name}": Reported(name) for name in model.members(HISTORY_TYPE)}}
     if folder.event_notifier:
         bindings = {"NodeVersion": Supplied(lambda owner, facts: str(facts.node_versions.get(owner.id, 1)))}
+    if folder.type_name == LINE_TYPE:
+        bindings = {**_PERCENT, **{name: Reported(name) for name in model.members(LINE_TYPE)}}
     builder = ShapeBuilder(model, catalogue, bindings)
-    builder.top("SystemType" if folder.id == SYSTEM else "FolderType", event_notifier=folder.event_notifier)
+    builder.top("SystemType" if folder.id == SYSTEM else folder.type_name, event_notifier=folder.event_notifier)
     return builder.finish()
 
 
+_PERCENT: Mapping[str, Source] = {
+    f"{name}.EngineeringUnits": Constant(eu_information(UNITS["P1"])) for name in ("SuccessRate", "Utilisation")
+}
 _SYSTEM: Mapping[str, Source] = {
     "ConfigVersion": Supplied(lambda _, facts: facts.system.config_version),
     "ConfigLoadedAt": Supplied(lambda _, facts: facts.system.config_loaded_at),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,10 +11,10 @@ from asyncua import ua
 from address_space.model.hierarchy import MeteringUnit
 from address_space.model.point import PointSpec
 from address_space.model.quantity import SYSTEM, DataType, Kind, Quantity
-from address_space.model.state import Medium
+from address_space.model.state import CommandState, Medium, SwitchState, ValveState
 from address_space.nodes.catalogue import Catalogue
 from address_space.nodes.shape_nodes import hierarchy_bindings
-from address_space.nodes.shapes import Constant, Live, Member, Shape, ShapeBuilder, Source, Supplied
+from address_space.nodes.shapes import Constant, Live, Member, Reported, Shape, ShapeBuilder, Source, Supplied
 from address_space.nodes.standard import (
     HAS_COMPONENT,
     HAS_HISTORICAL_CONFIGURATION,
@@ -40,6 +41,8 @@ UNIT_TYPES = {
 }
 HISTORY_PATH = "HAConfiguration"
 """Last part of the node id of a variable's `HA Configuration`."""
+REPORTED = ("State", "Requests", "Errors", "Timeouts", "BadFrames", "Refusals", "NotConnected", "SlotsMissed")
+"""Variables of `Communication` that a report on the unit gives; they are asked for when somebody looks."""
 _DEMAND_PERIOD_MS = 900_000.0
 _FIFTEEN_MINUTES = frozenset({Quantity.DEMAND_IMPORT})
 
@@ -51,11 +54,12 @@ def unit_shape(model: TypeModel, catalogue: Catalogue, unit: MeteringUnit) -> Sh
     bindings.update(_identification(unit))
     bindings.update(_communication(unit, catalogue))
     bindings["SyncClock"] = Constant(None)
+    bindings.update(_control(template.points))
     for quantity in SYSTEM:
         bindings[quantity.path] = Live(template.offsets[quantity.path])
     for offset, spec in enumerate(template.points):
         bindings[spec.quantity.path] = Live(offset)
-        bindings.update(_point(spec))
+        bindings.update(_point(spec, catalogue))
     builder = ShapeBuilder(model, catalogue, bindings)
     builder.top(UNIT_TYPES[unit.medium], event_notifier=SUBSCRIBE_TO_EVENTS)
     for offset, spec in enumerate(template.points):
@@ -65,8 +69,13 @@ def unit_shape(model: TypeModel, catalogue: Catalogue, unit: MeteringUnit) -> Sh
 
 def value_type(spec: PointSpec) -> str:
     """Variable type of a measured point."""
-    if spec.quantity.value.data_type is not DataType.DOUBLE or spec.quantity.unit is None:
+    data_type = spec.quantity.value.data_type
+    if data_type is DataType.BOOLEAN:
+        return "TwoStateDiscreteType"
+    if data_type is not DataType.DOUBLE:
         return "BaseDataVariableType"
+    if spec.quantity.unit is None:
+        return "DataItemType"
     if spec.quantity in _FIFTEEN_MINUTES:
         return "DemandValueType"
     return "CounterValueType" if spec.quantity.kind is Kind.COUNTER else "MeteredValueType"
@@ -100,17 +109,34 @@ def _communication(unit: MeteringUnit, catalogue: Catalogue) -> dict[str, Source
         "Communication.LineId": Supplied(lambda owner, _: owner.channel),
         "Communication.Address": Supplied(lambda owner, _: owner.address),
         "Communication.PollPeriod": Constant(min(polls, default=0.0) * 1000),
+        **{f"Communication.{name}": Reported(name) for name in REPORTED},
         "Communication.SuccessRate.EngineeringUnits": _units(Quantity.SUCCESS_RATE),
         "Communication.Online.TrueState": Constant(catalogue.state("online")),
         "Communication.Online.FalseState": Constant(catalogue.state("offline")),
     }
 
 
-def _point(spec: PointSpec) -> dict[str, Source]:
+def _control(points: Iterable[PointSpec]) -> dict[str, Source]:
+    """What a unit's abilities show where its template has no point for it: an unknown position, no command."""
+    abilities = {spec.quantity.path.partition(".")[0] for spec in points}
+    found: dict[str, Source] = {}
+    if "Switch" in abilities:
+        found["Switch.State"] = Constant(int(SwitchState.UNKNOWN))
+        found["Switch.CommandState"] = Constant(int(CommandState.IDLE))
+    if "Valve" in abilities:
+        found["Valve.State"] = Constant(int(ValveState.UNKNOWN))
+        found["Valve.CommandState"] = Constant(int(CommandState.IDLE))
+    return found
+
+
+def _point(spec: PointSpec, catalogue: Catalogue) -> dict[str, Source]:
     """Bindings of the properties of one measured variable."""
     quantity, path = spec.quantity, spec.quantity.path
     low, high = spec.range
     given: dict[str, Any] = {}
+    if quantity.value.data_type is DataType.BOOLEAN:
+        given["TrueState"] = catalogue.state("yes")
+        given["FalseState"] = catalogue.state("no")
     if quantity.unit is not None:
         given["EURange"] = ua.Range(Low=low, High=high)
         given["EngineeringUnits"] = eu_information(quantity.unit)
@@ -155,14 +181,15 @@ def _history(path: str, spec: PointSpec) -> dict[str, Source]:
 def _variable(builder: ShapeBuilder, model: TypeModel, catalogue: Catalogue, offset: int, spec: PointSpec) -> None:
     quantity, path, type_name = spec.quantity, spec.quantity.path, value_type(spec)
     definition = quantity.value
+    parent, _, name = path.rpartition(".")
     member = Member(
         path,
-        "",
-        ua.QualifiedName(path, NS_TYPES),
+        parent,
+        ua.QualifiedName(name, NS_TYPES),
         ua.NodeClass.Variable,
         HAS_COMPONENT,
         model.node_id(type_name),
-        definition.names,
+        builder.names(path) or definition.names,
         catalogue.description(type_name),
         data_type=model.node_id(definition.enumeration)
         if definition.enumeration

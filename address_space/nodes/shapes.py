@@ -29,7 +29,11 @@ class Folder:
     names: Names
     browse_name: str
     event_notifier: int = 0
+    type_name: str = "FolderType"
 
+
+REPORTED_MS = 2_000.0
+"""How often reports on lines and devices are made."""
 
 Owner = MeteringUnit | HierarchyNode | Folder
 
@@ -55,7 +59,14 @@ class Supplied:
     supply: Callable[[Any, Any], Any]
 
 
-Source = Live | Constant | Supplied
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The value stands under `name` in the latest report on the owner (`address_space.nodes.attributes.Report`)."""
+
+    name: str
+
+
+Source = Live | Constant | Supplied | Reported
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,6 +151,11 @@ class ShapeBuilder:
         else:
             self.add(member)
 
+    def names(self, path: str) -> Names | None:
+        """Names of the member at `path`, None where none is there yet."""
+        member = self._members.get(path)
+        return None if member is None else member.names
+
     def expand(self, path: str, type_name: str) -> None:
         """The members that the type gives to what lies at `path`."""
         for declaration in self._model.members(type_name).values():
@@ -168,7 +184,9 @@ class ShapeBuilder:
                 member,
                 data_type=model.node_id(declaration.data_type),
                 variant=model.variant(declaration.data_type),
+                rank=ua.ValueRank.OneDimension if declaration.array else ua.ValueRank.Scalar,
                 source=source,
+                sampling_ms=REPORTED_MS if isinstance(source, Reported) else 0.0,
             )
         self.add(member)
         if declaration.node_class is ua.NodeClass.Method:

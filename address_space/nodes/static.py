@@ -14,7 +14,7 @@ from asyncua.ua.ua_binary import variant_to_binary
 from address_space.model.clock import EPOCH_1601_TICKS
 from address_space.nodes import attributes
 from address_space.nodes.places import Place
-from address_space.nodes.shapes import Constant, Live, Member
+from address_space.nodes.shapes import Constant, Live, Member, Reported
 from address_space.nodes.standard import NS_PLANT
 from address_space.nodes.wire import Timestamps
 
@@ -91,7 +91,9 @@ class StaticAttributes:
         kept = self._kept.get(key)
         if kept is not None and self._places is self._aspace.places:
             return kept
-        if not attributes.has(place, _A(attribute)) or (attribute == _VALUE and isinstance(member.source, Live)):
+        if not attributes.has(place, _A(attribute)) or (
+            attribute == _VALUE and isinstance(member.source, Live | Reported)
+        ):
             return None
         read = attributes.read(self._aspace.facts, place, _A(attribute), locale)
         written: bytes = variant_to_binary(read.Value)

@@ -48,6 +48,7 @@ class Declaration:
     inputs: tuple[Argument, ...] = ()
     outputs: tuple[Argument, ...] = ()
     event_notifier: int = 0
+    array: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,11 @@ def standard_prop(name: str, data_type: str, rule: Rule = M) -> Declaration:
 def var(name: str, data_type: str, rule: Rule = M, type_name: str = "BaseDataVariableType") -> Declaration:
     """A variable below an object."""
     return Declaration(name, ua.NodeClass.Variable, HAS_COMPONENT, type_name, data_type, rule)
+
+
+def var_array(name: str, data_type: str, rule: Rule = M) -> Declaration:
+    """A variable below an object with a one-dimensional array as value."""
+    return Declaration(name, ua.NodeClass.Variable, HAS_COMPONENT, "BaseDataVariableType", data_type, rule, array=True)
 
 
 def obj(name: str, type_name: str, rule: Rule = M) -> Declaration:

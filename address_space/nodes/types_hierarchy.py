@@ -5,7 +5,19 @@ from __future__ import annotations
 from asyncua import ua
 
 from address_space.nodes.standard import HAS_COMPONENT
-from address_space.nodes.types import Argument, Declaration, O, ObjectType, Rule, method, obj, prop, standard_prop, var
+from address_space.nodes.types import (
+    Argument,
+    Declaration,
+    O,
+    ObjectType,
+    Rule,
+    method,
+    obj,
+    prop,
+    standard_prop,
+    var,
+    var_array,
+)
 
 _BASE = "HierarchyNodeType"
 
@@ -100,6 +112,43 @@ HIERARCHY_TYPES = (
             var("LastReloadResult", "String"),
             var("ActiveRole", "String"),
             obj("Drivers", "FolderType"),
+            obj("History", "HistoryStateType"),
+        ),
+    ),
+    ObjectType(
+        "HistoryStateType",
+        "BaseObjectType",
+        (
+            var("Trouble", "String"),
+            *(var(name, "UInt64") for name in ("Accepted", "Committed", "Lost", "DroppedInst", "DroppedEnergy")),
+            var("Lag", "Duration"),
+            *(var(name, "UInt64") for name in ("LinesWaiting", "BytesWaiting")),
+            var("OldestWaiting", "DateTime"),
+            *(
+                var(name, "UInt64")
+                for name in ("LinesSent", "PostsFailed", "DeadLetters", "LinesDamaged", "ShedInst", "ShedEnergy")
+            ),
+            var("LastSuccess", "DateTime"),
+        ),
+    ),
+    ObjectType(
+        "ChannelType",
+        "BaseObjectType",
+        (
+            var("State", "CommunicationStateEnum"),
+            *(
+                var(name, "UInt32")
+                for name in ("Requests", "Errors", "Timeouts", "BadFrames", "Refusals", "NotConnected")
+            ),
+            var("SuccessRate", "Double", type_name="AnalogUnitType"),
+            var("RoundTrip", "Duration"),
+            var("Utilisation", "Double", type_name="AnalogUnitType"),
+            var("LastGood", "DateTime"),
+            var("LastError", "LocalizedText"),
+            *(var(name, "UInt32") for name in ("DevicesTotal", "DevicesOnline", "DevicesDegraded", "DevicesOffline")),
+            var("SlotsMissed", "UInt32"),
+            var("Reconnects", "UInt32"),
+            var_array("Sessions", "String"),
         ),
     ),
 )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from address_space.model.quantity import ALL, DataType
 from address_space.nodes.types import Argument, O, ObjectType, add_in, method, obj, prop, var
 
 _UNIT = "MeteringUnitType"
 _REASON = Argument("Reason", "String")
 _OUTCOME = (Argument("CommandId", "String"), Argument("State", "Int32"), Argument("Detail", "LocalizedText"))
+
+_TWO_STATES = "TwoStateDiscreteType"
 
 _LAST_COMMAND = (
     prop("LastCommandId", "String", O),
@@ -32,6 +35,7 @@ METERING_TYPES = (
             add_in("Switch", "SwitchControlType"),
             add_in("Valve", "ValveControlType"),
             add_in("Prepayment", "PrepaymentType"),
+            obj("Status", "MeterStatusType", O),
         ),
         abstract=True,
     ),
@@ -64,7 +68,7 @@ METERING_TYPES = (
             var("Protocol", "ProtocolEnum"),
             var("LineId", "String"),
             var("Address", "String"),
-            var("Online", "Boolean", type_name="TwoStateDiscreteType"),
+            var("Online", "Boolean", type_name=_TWO_STATES),
             var("LastSuccess", "DateTime"),
             var("LastAttempt", "DateTime"),
             var("ConsecutiveFailures", "UInt32"),
@@ -73,6 +77,11 @@ METERING_TYPES = (
             var("SignalStrength", "Double", O, "AnalogUnitType"),
             var("PollPeriod", "Duration"),
             var("LastError", "LocalizedText"),
+            var("State", "CommunicationStateEnum", O),
+            *(
+                var(name, "UInt32", O)
+                for name in ("Requests", "Errors", "Timeouts", "BadFrames", "Refusals", "NotConnected", "SlotsMissed")
+            ),
         ),
     ),
     ObjectType(
@@ -80,9 +89,10 @@ METERING_TYPES = (
         "BaseObjectType",
         (
             var("State", "SwitchStateEnum"),
+            var("Commanded", "SwitchStateEnum", O),
             var("CommandState", "CommandStateEnum"),
             *_LAST_COMMAND,
-            var("KeepPowerActive", "Boolean", O),
+            var("KeepPowerActive", "Boolean", O, _TWO_STATES),
             method("Trip", (_REASON,), _OUTCOME),
             method("Close", (_REASON,), _OUTCOME),
             method("KeepPower", (Argument("Enable", "Boolean"), _REASON), _OUTCOME, O),
@@ -106,22 +116,24 @@ METERING_TYPES = (
         "PrepaymentType",
         "BaseObjectType",
         (
-            var("Mode", "PrepayModeEnum"),
-            var("Balance", "Double", type_name="MoneyType"),
-            var("CreditLimit", "Double", type_name="MoneyType"),
-            var("WarnLevel1", "Double", type_name="MoneyType"),
-            var("WarnLevel2", "Double", type_name="MoneyType"),
-            var("ActiveTariffId", "String"),
-            var("PricePerUnit", "Double", type_name="MoneyType"),
-            var("PurchaseCount", "UInt32"),
-            var("LastRechargeTime", "DateTime"),
-            var("LastRechargeAmount", "Double", type_name="MoneyType"),
-            method("SetCreditLimit", (Argument("Limit", "Double"), _REASON), _OUTCOME),
-            method("SetWarnLevels", (Argument("Warn1", "Double"), Argument("Warn2", "Double"), _REASON), _OUTCOME),
+            var("MeterCredit", "Double", O, "DataItemType"),
+            var("MeterOverdraft", "Double", O, "DataItemType"),
+            var("MeterCreditEnergy", "Double", O, "MeteredValueType"),
+            var("MeterOverdraftEnergy", "Double", O, "MeteredValueType"),
+            var("PurchaseCount", "UInt32", O),
+            var("Mode", "PrepayModeEnum", O),
+            *(var(name, "Double", O, "MoneyType") for name in ("Balance", "CreditLimit", "WarnLevel1", "WarnLevel2")),
+            var("ActiveTariffId", "String", O),
+            var("PricePerUnit", "Double", O, "MoneyType"),
+            var("LastRechargeTime", "DateTime", O),
+            var("LastRechargeAmount", "Double", O, "MoneyType"),
+            method("SetCreditLimit", (Argument("Limit", "Double"), _REASON), _OUTCOME, O),
+            method("SetWarnLevels", (Argument("Warn1", "Double"), Argument("Warn2", "Double"), _REASON), _OUTCOME, O),
             method(
                 "SetTariff",
                 (Argument("TariffId", "String"), Argument("EffectiveFrom", "UtcTime"), _REASON),
                 _OUTCOME,
+                O,
             ),
             method(
                 "Recharge",
@@ -132,7 +144,19 @@ METERING_TYPES = (
                     _REASON,
                 ),
                 (*_OUTCOME, Argument("Balance", "Double")),
+                O,
             ),
+        ),
+    ),
+    ObjectType(
+        "MeterStatusType",
+        "BaseObjectType",
+        tuple(
+            var(quantity.path.partition(".")[2], "Boolean", O, _TWO_STATES)
+            if quantity.value.data_type is DataType.BOOLEAN
+            else var(quantity.path.partition(".")[2], "UInt32", O)
+            for quantity in ALL
+            if quantity.path.startswith("Status.")
         ),
     ),
 )

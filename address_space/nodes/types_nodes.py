@@ -153,6 +153,7 @@ class _Expansion:
             tuple(references),
             data_type=model.node_id(member.data_type) if member.data_type else None,
             variant=model.variant(member.data_type) if member.data_type else ua.VariantType.Null,
+            rank=ua.ValueRank.OneDimension if member.array else ua.ValueRank.Scalar,
             event_notifier=member.event_notifier,
         )
         yield from self._arguments(symbol, "InputArguments", member.inputs, node_id)

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from address_space.model.state import (
     CommandState,
+    CommunicationState,
     Medium,
     MeterState,
     Phase,
@@ -67,6 +68,7 @@ ENUMERATIONS = (
     _enumeration("PrepayModeEnum", PrepayMode),
     _enumeration("PhaseEnum", Phase, keep=True),
     Enumeration("ConsumerCategoryEnum", ("Residential", "Commercial", "Industrial", "Public", "Other")),
+    _enumeration("CommunicationStateEnum", CommunicationState),
 )
 
 REFERENCE_TYPES = (ReferenceType("Feeds", "FedBy"), ReferenceType("MeasuredBy", "Measures"))
@@ -75,6 +77,16 @@ EVENT_TYPES = (
     ObjectType("MeterCommunicationAlarmType", "OffNormalAlarmType"),
     ObjectType("LowCreditAlarmType", "ExclusiveLevelAlarmType"),
     ObjectType("TamperAlarmType", "OffNormalAlarmType"),
+    ObjectType(
+        "MeterStatusEventType",
+        "BaseEventType",
+        (
+            prop("Quantity", "String"),
+            prop("OldValue", "BaseDataType"),
+            prop("NewValue", "BaseDataType"),
+            prop("Suppressed", "UInt32"),
+        ),
+    ),
     ObjectType(
         "CommandEventType",
         "AuditUpdateMethodEventType",

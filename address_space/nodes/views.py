@@ -14,13 +14,16 @@ from address_space.model.hierarchy import MeteringUnit
 from address_space.model.plant import ROOT_CODE, Plant
 from address_space.model.quantity import LOCALES, Names
 from address_space.nodes.catalogue import Catalogue
-from address_space.nodes.nodeids import BY_LINE, BY_MEDIUM, ROOT, SYSTEM
+from address_space.nodes.nodeids import BY_LINE, BY_MEDIUM, DRIVERS, ROOT, SYSTEM, line_id
 from address_space.nodes.shapes import Folder
 from address_space.nodes.standard import SUBSCRIBE_TO_EVENTS
 from address_space.nodes.types_values import MEDIUM_FIELDS
 
 GROUP_SIZE = 500
 """Most children of a folder; clients and their tree views suffer beyond."""
+LINE_TYPE = "ChannelType"
+"""Type of the nodes that tell how lines are doing."""
+_DRIVERS_FOLDER = f"{SYSTEM}.{DRIVERS}"
 
 
 class Views:
@@ -43,6 +46,8 @@ class Views:
         below = self._below.get(folder.id)
         if below is not None:
             return below
+        if folder.type_name == LINE_TYPE:
+            return ()
         grouped = folder.id not in self._counts
         units = self._sorted_units().get(folder.parent if grouped else folder.id, ())
         if not grouped:
@@ -50,9 +55,14 @@ class Views:
         first = self._below[folder.parent].index(folder.id) * GROUP_SIZE
         return units[first : first + GROUP_SIZE]
 
-    def named(self, folder: Folder, browse_name: str) -> str | None:
-        """The folder below `folder` with this browse name."""
-        below = self._below.get(folder.id, ())
+    @property
+    def lines(self) -> Sequence[str]:
+        """Identifiers of what stands in the folder of the lines, sorted."""
+        return self._below.get(_DRIVERS_FOLDER, ())
+
+    def named(self, folder: str, browse_name: str) -> str | None:
+        """The folder below the one with the identifier `folder` that has this browse name."""
+        below = self._below.get(folder, ())
         return next((found for found in below if self.folders[found].browse_name == browse_name), None)
 
     def organizers(self, unit: MeteringUnit) -> list[str]:
@@ -90,17 +100,15 @@ class Views:
                 Folder(f"{BY_MEDIUM}.{field}", BY_MEDIUM, catalogue.field("MediumEnum", field), field)
             )
         lines = sorted({unit.channel for unit in self._plant.units} - {""})
-        parents = [BY_LINE]
-        if len(lines) > GROUP_SIZE:
-            parents = []
-            for name in _group_names(len(lines)):
-                # behind the second dot stands a number where the folder holds units
-                group = Folder(f"{BY_LINE}.{name}.lines", BY_LINE, _same(name), name)
-                parents.append(group.id)
-                yield group
-        for index, line in enumerate(lines):
-            parent = parents[index // GROUP_SIZE]
-            yield from self._with_groups(Folder(f"{BY_LINE}.{line}", parent, _same(line), line))
+        for above, own_type in ((BY_LINE, ""), (_DRIVERS_FOLDER, LINE_TYPE)):
+            groups = _line_groups(above, len(lines))
+            yield from groups
+            for index, line in enumerate(lines):
+                parent = groups[index // GROUP_SIZE].id if groups else above
+                if own_type:
+                    yield Folder(line_id(line), parent, _same(line), line, type_name=own_type)
+                else:
+                    yield from self._with_groups(Folder(f"{above}.{line}", parent, _same(line), line))
 
     def _with_groups(self, folder: Folder) -> Iterator[Folder]:
         yield folder
@@ -115,6 +123,14 @@ def _group_names(count: int) -> list[str]:
     digits = max(len(str(count)), 4)
     bounds = [*range(0, count, GROUP_SIZE), count]
     return [f"{first + 1:0{digits}}-{last:0{digits}}" for first, last in pairwise(bounds)]
+
+
+def _line_groups(above: str, count: int) -> list[Folder]:
+    """Folders for groups of lines below `above`, none where all fit in one."""
+    if count <= GROUP_SIZE:
+        return []
+    # behind the second dot stands a number where the folder holds units
+    return [Folder(f"{above}.{name}.lines", above, _same(name), name) for name in _group_names(count)]
 
 
 def _medium_folder(unit: MeteringUnit) -> str:

@@ -69,6 +69,7 @@ class VirtualAddressSpace(AddressSpace):  # type: ignore[misc]
             self.facts.node_versions = before.node_versions
             self.facts.methods = before.methods
             self.facts.executable = before.executable
+            self.facts.report = before.report
         self._offsets = [unit.template.offsets for unit in plant.units]
         self._firsts = _first_handles(plant)
 

@@ -8,6 +8,7 @@ from server.opcua.messages import Message
 from server.opcua.model_changes import Change, Verb, changes_of
 from server.opcua.options import Limits, OpcUaOptions
 from server.opcua.server import HubServer
+from server.opcua.status_events import StatusEvents
 
 __all__ = [
     "CallContext",
@@ -22,6 +23,7 @@ __all__ = [
     "Protection",
     "Right",
     "SessionPolicy",
+    "StatusEvents",
     "Users",
     "Verb",
     "changes_of",

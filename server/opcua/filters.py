@@ -8,6 +8,7 @@ from asyncua import ua
 
 from address_space.model.errors import HubError
 from address_space.nodes.monitored_rows import Trigger
+from server.opcua.item_requests import WrongFilter
 
 NO_DEADBAND = -1.0
 _MAX_PERCENT = 100.0
@@ -33,6 +34,8 @@ def change_filter(asked: Any, *, numeric: bool, span: float | None) -> tuple[Tri
     """
     if is_null(asked):
         return Trigger.STATUS_VALUE, NO_DEADBAND
+    if isinstance(asked, WrongFilter):
+        raise Refused(ua.StatusCodes.BadMonitoredItemFilterInvalid)
     if not hasattr(asked, "DeadbandType"):
         raise Refused(ua.StatusCodes.BadMonitoredItemFilterUnsupported)
     try:

@@ -198,7 +198,7 @@ class ItemService:
         """Parameters of an item on a node, revised: 0 is by exception, below 0 the publishing interval."""
         sampling = asked.SamplingInterval
         sampling = subscription.pace.interval_ms if sampling < 0 else min(sampling, _LONGEST_MS)
-        sampling = sampling if sampling == sampling else 0.0
+        sampling = max(sampling if sampling == sampling else 0.0, self._reads.least_sampling_ms(wanted))
         size = min(max(asked.QueueSize, 1), self._limits.item_queue)
         numeric, span = False, None
         if not is_null(asked.Filter):

@@ -12,6 +12,7 @@ from asyncua.ua.ua_binary import struct_to_binary
 from address_space.model.clock import Clock, to_datetime
 from address_space.nodes.fast import FEW, PLANT_NAMESPACE, ReadLists, few_values, present_values
 from address_space.nodes.nodeids import SYSTEM
+from address_space.nodes.shapes import Reported
 from address_space.nodes.static import StaticAttributes
 from address_space.nodes.wire import Timestamps
 from server.opcua.access import Right, SessionPolicy
@@ -43,7 +44,6 @@ _EU_RANGE = ua.RelativePathElement(
     IncludeSubtypes=True,
     TargetName=ua.QualifiedName("EURange", 0),
 )
-_OWN_FOLDERS = (SYSTEM,)
 _READABLE_ENCODINGS = ("Default Binary", "Default XML", "Default JSON")
 
 
@@ -108,11 +108,15 @@ class ReadService:
             for position in asked.positions[~visible].tolist():
                 pieces[position] = hidden
         locale, now_ns = request.owner.locale, self._clock.now_ns()
+        # a structure that is asked for a thousand times over is made once
+        made: dict[tuple[Any, ...], bytes] = {}
         for position, node in asked.others:
-            static = self._static.encoded(node, timestamps, locale, now_ns)
-            pieces[position] = static or struct_to_binary(
-                self._for(user, node, self.value_of(node, timestamps, locale))
-            )
+            encoding = node.DataEncoding.Name if node.DataEncoding is not None else None
+            key = (node.NodeId, node.AttributeId, node.IndexRange, encoding)
+            if key not in made:
+                static = self._static.encoded(node, timestamps, locale, now_ns)
+                made[key] = static or struct_to_binary(self._for(user, node, self.value_of(node, timestamps, locale)))
+            pieces[position] = made[key]
         return b"".join((_COUNT.pack(count), *pieces, _EMPTY_ARRAY))
 
     def _for(self, user: User, node: ua.ReadValueId, value: ua.DataValue) -> ua.DataValue:
@@ -168,7 +172,19 @@ class ReadService:
         """Whether nobody tells of changes of this attribute: values that the hub itself shows in the plant's tree."""
         if node.AttributeId != ua.AttributeIds.Value or node.NodeId.NamespaceIndex != PLANT_NAMESPACE:
             return False
-        return bool(node.IndexRange) or self._aspace.owner_of(node.NodeId) in _OWN_FOLDERS
+        place = self._aspace.resolve(str(node.NodeId.Identifier))
+        if place is None:
+            return False
+        return bool(node.IndexRange) or place.owner.id == SYSTEM or isinstance(place.member.source, Reported)
+
+    def least_sampling_ms(self, node: ua.ReadValueId) -> float:
+        """How often a value that nobody tells of is made anew; 0 where it is told of."""
+        if node.AttributeId != ua.AttributeIds.Value or node.NodeId.NamespaceIndex != PLANT_NAMESPACE:
+            return 0.0
+        place = self._aspace.resolve(str(node.NodeId.Identifier))
+        if place is None or not isinstance(place.member.source, Reported):
+            return 0.0
+        return place.member.sampling_ms
 
     def readable(self, node: ua.NodeId) -> bool:
         """Whether the access level of a variable lets its value be read."""

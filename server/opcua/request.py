@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from struct import Struct, error
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncua import ua
 from asyncua.common.utils import Buffer, NotEnoughData
@@ -13,6 +14,7 @@ from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 if TYPE_CHECKING:
     from server.opcua.session import HubSession
 
+Made = TypeVar("Made")
 _U16 = Struct("<H")
 _I32 = Struct("<i")
 _MIDDLE = Struct("<qII")
@@ -42,8 +44,12 @@ class Request:
 
     def decode(self, parameters: type[Any]) -> Any:
         """The parameters as asyncua's structure; raises BadDecodingError."""
+        return self.decoded(lambda data: struct_from_binary(parameters, data))
+
+    def decoded(self, decode: Callable[[Buffer], Made]) -> Made:
+        """What `decode` makes of the parameters; what goes wrong with it is BadDecodingError."""
         try:
-            return struct_from_binary(parameters, Buffer(self.body, self.offset))
+            return decode(Buffer(self.body, self.offset))
         except ua.uaerrors.UaStatusCodeError:
             raise
         except (NotEnoughData, error, ValueError, TypeError, IndexError, KeyError, OverflowError, ua.UaError) as broken:

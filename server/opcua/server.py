@@ -13,7 +13,7 @@ from urllib.parse import urlparse
 from asyncua import Server, ua
 
 from address_space.model.clock import NS, Clock
-from address_space.nodes import VirtualAddressSpace, build_types, fill_namespaces
+from address_space.nodes import Report, VirtualAddressSpace, build_types, fill_namespaces
 from address_space.nodes.fast import ReadLists
 from address_space.nodes.projection import Projection
 from server.opcua import server_nodes
@@ -193,6 +193,10 @@ class HubServer:
         `executable` says so of the owner's id; its HubErrors become status codes (`server.opcua.methods.status_of`).
         """
         self._calls.bind(method, Binding(callback, right, protection, executable))
+
+    def report_with(self, report: Callable[[str], Report | None]) -> None:
+        """Show what `report` tells of a line or unit, by its id, when somebody looks."""
+        self.aspace.facts.report = report
 
     @property
     def port(self) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncua import ua
 
+from server.opcua import item_requests
 from server.opcua.access import SessionPolicy
 from server.opcua.admission import activate_session, close_session, create_session
 from server.opcua.processor import HubProcessor, Service
@@ -183,12 +184,12 @@ def _subscribing(parts: Parts) -> dict[str, Service]:
 
     def create_items(_: HubProcessor, request: Request) -> Any:
         response = ua.CreateMonitoredItemsResponse()
-        response.Results = parts.items.create(request.owner, request.decode(ua.CreateMonitoredItemsParameters))
+        response.Results = parts.items.create(request.owner, item_requests.to_create(request))
         return response
 
     def modify_items(_: HubProcessor, request: Request) -> Any:
         response = ua.ModifyMonitoredItemsResponse()
-        response.Results = parts.items.modify(request.owner, request.decode(ua.ModifyMonitoredItemsParameters))
+        response.Results = parts.items.modify(request.owner, item_requests.to_modify(request))
         return response
 
     def set_mode(_: HubProcessor, request: Request) -> bytes:

@@ -13,6 +13,7 @@ from asyncua import Server
 from address_space.model import Plant
 from address_space.nodes import plant_nodeset, types_nodeset
 from address_space.nodes.catalogue import Catalogue
+from address_space.nodes.standard import TYPES_VERSION
 from address_space.nodes.types import Enumeration
 from address_space.nodes.types_model import TypeModel
 from address_space.nodes.types_nodes import type_nodes
@@ -83,7 +84,7 @@ def test_node_opcua_finds_every_node_of_the_types_with_its_class_and_names(forei
         for node in NODES
     }
     assert found == declared
-    assert foreign_types["models"]["urn:joulehub:types"] == "1.0.0"
+    assert foreign_types["models"]["urn:joulehub:types"] == TYPES_VERSION
 
 
 def test_node_opcua_knows_base_types_and_names_in_the_other_direction(foreign_types: dict[str, Any]) -> None:

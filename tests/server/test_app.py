@@ -62,8 +62,9 @@ def value(hub: Hub, point: str) -> float:
 
 
 def stored(hub: Hub) -> SqliteStore:
-    assert hub.store is not None
-    return SqliteStore(hub.store.folder, SystemClock())
+    assert hub.history is not None
+    assert hub.history.store is not None
+    return SqliteStore(hub.history.store.folder, SystemClock())
 
 
 def port_is_free(port: int) -> bool:
@@ -75,9 +76,8 @@ def port_is_free(port: int) -> bool:
 async def remembered(site) -> Hub:
     """A hub that read every meter once, stored that, and has ended."""
     hub = Hub(site.draw())
-    assert hub.store is not None
-    assert hub.recorder is not None
-    async with hub.store, hub.recorder:
+    assert hub.history is not None
+    async with hub.history:
         now_ns = hub.clock.now_ns()
         for block in hub.plant.blocks:
             size = block.template.measured
@@ -97,8 +97,8 @@ async def test_what_meters_hold_is_shown_and_all_of_it_is_in_the_store_after_a_s
         await until(lambda: hub.engine.online_share() == (3, 3) and hub.engine.readings_applied > 20)
         assert status(hub, "m1.VoltageL1") == GOOD
         assert 150 < value(hub, "m1.VoltageL1") < 300
-    assert hub.recorder is not None
-    counters = hub.recorder.counters
+    assert hub.history is not None
+    counters = hub.history.recorder.counters
     assert counters.accepted == counters.committed > 0
     assert (counters.lost, counters.dropped_energy, counters.dropped_inst) == (0, 0, 0)
     async with stored(hub) as store:
@@ -116,8 +116,8 @@ async def test_readings_that_wait_in_the_queue_when_the_hub_stops_are_applied_an
         await until(lambda: not hub.engine._queue.empty())
         assert hub.engine.readings_applied == 0
     assert hub.engine.readings_applied > 0
-    assert hub.recorder is not None
-    assert hub.recorder.counters.committed == hub.recorder.counters.accepted > 0
+    assert hub.history is not None
+    assert hub.history.recorder.counters.committed == hub.history.recorder.counters.accepted > 0
 
 
 async def test_a_stop_waits_for_no_meter_that_is_silent(site) -> None:
@@ -145,9 +145,10 @@ async def test_after_a_restart_the_last_values_are_shown_as_initial_ones_with_th
     site.write({"a": ["m1"]})
     first = await remembered(site)
     second = Hub(site.draw())
-    assert second.store is not None
-    async with second.store:
-        await second._restore(second.store)
+    assert second.history is not None
+    assert second.history.store is not None
+    async with second.history.store:
+        await second._restore(second.history.store)
     point = f"m1.{ENERGY.path}"
     assert status(second, point) == Reason.RESTORED.status
     assert value(second, point) == value(first, point)
@@ -177,9 +178,10 @@ async def test_a_fresh_reading_is_never_overwritten_and_only_what_was_restored_i
     second.live.apply(handles, fresh, np.full(handles.size, GOOD, np.uint32), now_ns, now_ns)
     touched: list[int] = []
     second.opcua.projection.touch = lambda found, _: touched.extend(found.tolist())  # type: ignore[method-assign]
-    assert second.store is not None
-    async with second.store:
-        await second._restore(second.store)
+    assert second.history is not None
+    assert second.history.store is not None
+    async with second.history.store:
+        await second._restore(second.history.store)
     assert second.live.value[handles].tolist() == fresh.tolist()
     assert (second.live.status[handles] == GOOD).all()
     assert touched
@@ -194,9 +196,9 @@ async def test_a_port_that_is_taken_is_said_in_a_sentence_and_leaves_nothing_ope
         other.listen()
         with pytest.raises(CannotListen, match=f"127.0.0.1:{site.port}: address already in use; .*opcua.port"):
             await hub.run(asyncio.Event())
-    assert hub.store is not None
+    assert hub.history.store is not None
     with pytest.raises(StoreClosed):
-        await hub.store.latest([NodeUid("m1")], [ENERGY])
+        await hub.history.store.latest([NodeUid("m1")], [ENERGY])
 
 
 async def test_a_data_folder_that_cannot_be_made_is_said_in_a_sentence(site) -> None:
@@ -229,11 +231,11 @@ async def test_a_part_that_fails_for_good_stops_the_hub_in_order_and_is_named(si
             async with asyncio.timeout(PATIENCE_S):
                 await hub.run(asyncio.Event())
     assert "part failed part=poll-b" in caplog.text
-    assert hub.recorder is not None
-    assert hub.recorder.counters.committed == hub.recorder.counters.accepted > 0
-    assert hub.store is not None
+    assert hub.history is not None
+    assert hub.history.recorder.counters.committed == hub.history.recorder.counters.accepted > 0
+    assert hub.history.store is not None
     with pytest.raises(StoreClosed):
-        await hub.store.latest([NodeUid("m1")], [ENERGY])
+        await hub.history.store.latest([NodeUid("m1")], [ENERGY])
     assert port_is_free(site.port)
 
 
@@ -242,7 +244,7 @@ async def test_without_history_the_hub_runs_and_keeps_nothing(site) -> None:
     hub = Hub(site.draw())
     async with site.fleet(), running(hub):
         await until(lambda: hub.engine.online_share() == (1, 1))
-    assert hub.store is None
+    assert hub.history is None
     assert not (site.folder / "data" / "history").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from address_space.model import (
     UnitHandle,
 )
 from address_space.model.ids import point_id
+from address_space.model.state_watch import StateChange
 from drivers.api import Exchange
 from server.engine import QUEUE_LIMIT, Engine
 
@@ -187,3 +189,37 @@ async def test_a_reading_that_cannot_be_applied_is_counted_and_stops_nothing() -
     running.cancel()
     assert bench.engine.rejected == 1
     assert bench.read(0, ENERGY) == (42.0, GOOD)
+
+
+class Told:
+    """Stands where events of states are made."""
+
+    def __init__(self) -> None:
+        self.changes: list[StateChange] = []
+
+    def tell(self, changes: Sequence[StateChange]) -> None:
+        self.changes.extend(changes)
+
+
+def test_a_state_that_changes_between_two_readings_is_told_and_nothing_else_is():
+    clock = ManualClock()
+    template = Template("relay", [PointSpec(POWER), PointSpec(Quantity.SWITCH_STATE)])
+    plant = Plant([], [MeteringUnit(NodeUid(f"m{i}"), "", None, template) for i in range(2)])
+    live, told = LiveTable(plant, clock.now_ns()), Told()
+    engine = Engine(plant, live, Watched(), None, clock, told)
+    relay = plant.handle(point_id(NodeUid("m1"), "Switch.State"))
+    assert relay is not None
+    live.restore(np.array([relay]), np.array([1.0]), np.array([clock.now_ns()]), {})
+
+    def read(state: float, power: float, status: int = GOOD) -> None:
+        now, handles = clock.now_ns(), np.array([relay - 1, relay])
+        codes = np.full(2, status, np.uint32)
+        engine.apply([Batch(UnitHandle(1), handles, np.array([power, state]), codes, now, now, now)])
+
+    for state, power in ((2.0, 1.0), (2.0, 2.0)):
+        read(state, power)
+    read(1.0, 3.0, Reason.SUBSTITUTED.status)
+    read(2.0, 4.0)
+    assert told.changes == []
+    read(1.0, 5.0)
+    assert told.changes == [StateChange(UnitHandle(1), Quantity.SWITCH_STATE, 2, 1)]

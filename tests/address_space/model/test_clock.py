@@ -16,6 +16,7 @@ from address_space.model.clock import (
     ManualClock,
     SystemClock,
     from_datetime,
+    offset_ns,
     to_datetime,
 )
 
@@ -114,3 +115,23 @@ async def test_a_jump_of_the_wall_clock_wakes_nobody() -> None:
     await clock.advance(1)
     assert nap.done()
     assert clock.now_ns() == (100 + 3600 - 7200 + 60) * NS
+
+
+def test_a_pause_between_the_looks_does_not_show_as_a_step() -> None:
+    class Paused:
+        """A process that stands still for a second after its first look at the time."""
+
+        def __init__(self) -> None:
+            self.looks = 0
+
+        def monotonic_ns(self) -> int:
+            self.looks += 1
+            return 10 * NS + (NS if self.looks > 1 else 0)
+
+        def now_ns(self) -> int:
+            return 1_001 * NS
+
+        async def sleep(self, seconds: float) -> None:
+            raise AssertionError(seconds)
+
+    assert offset_ns(Paused()) == 990 * NS

@@ -23,7 +23,7 @@ def test_paths_are_unique_even_where_case_does_not_count() -> None:
 
 @measured
 def test_a_measured_quantity_has_a_camel_case_name(quantity: Quantity) -> None:
-    assert re.fullmatch(r"(?:[A-Z][a-z0-9]*)+", quantity.path)
+    assert all(re.fullmatch(r"(?:[A-Z][a-z0-9]*)+", part) for part in quantity.path.split("."))
 
 
 @every
@@ -129,6 +129,8 @@ def test_what_has_a_number_has_a_range_to_show_it_in(quantity: Quantity) -> None
         assert quantity.value.data_type is DataType.DOUBLE
         assert quantity.unit is not None
         assert 1 <= quantity.value.decimals <= 3
+    elif quantity in MEASURED and quantity.unit is not None:
+        assert low < high
     else:
         assert low == high == 0
 
@@ -149,6 +151,23 @@ def test_the_hub_tells_quality_and_communication_of_every_unit() -> None:
     assert {quantity.path.partition(".")[0] for quantity in SYSTEM} == {"Quality", "Communication"}
     assert set(SYSTEM) | set(MEASURED) == set(ALL)
     assert not set(SYSTEM) & set(MEASURED)
+
+
+def test_what_a_meter_tells_of_its_relay_valve_credit_and_condition_stands_below_them() -> None:
+    below: dict[str, set[str]] = {}
+    for quantity in MEASURED:
+        group, dot, name = quantity.path.partition(".")
+        if dot:
+            below.setdefault(group, set()).add(name)
+            assert quantity.kind is Kind.STATE
+    assert set(below) == {"Switch", "Valve", "Prepayment", "Status"}
+    assert below["Switch"] == {"State", "Commanded", "KeepPowerActive"}
+    assert below["Valve"] == {"State"}
+    assert below["Prepayment"] == {
+        "MeterCredit", "MeterOverdraft", "MeterCreditEnergy", "MeterOverdraftEnergy", "PurchaseCount",
+    }  # fmt: skip
+    assert Quantity.SWITCH_STATE.value.enumeration == "SwitchStateEnum"
+    assert Quantity.VALVE_STATE.value.enumeration == "ValveStateEnum"
 
 
 def test_data_types_carry_the_ids_of_namespace_0() -> None:

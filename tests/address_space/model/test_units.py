@@ -18,12 +18,12 @@ UNIT_IDS = {
 SYMBOLS = {
     "KWH": "kW·h", "K3": "kvar·h", "C79": "kVAh", "VLT": "V", "AMP": "A", "KWT": "kW", "KVR": "kvar", "KVA": "kV·A",
     "HTZ": "Hz", "DD": "°", "P1": "%", "C62": "1", "MTQ": "m³", "MQH": "m³/h", "GV": "GJ", "TNE": "t", "E18": "t/h",
-    "CEL": "°C", "BAR": "bar", "KVT": "kV", "DBM": "dBm", "SEC": "s", "C26": "ms",
+    "CEL": "°C", "BAR": "bar", "KVT": "kV", "DBM": "dBm", "SEC": "s", "C26": "ms", "HUR": "h",
 }  # fmt: skip
 PER_UNIT = {
     "KWH": ("Wh", 1000), "K3": ("varh", 1000), "C79": ("VAh", 1000), "KWT": ("W", 1000), "KVR": ("var", 1000),
     "KVA": ("VA", 1000), "MTQ": ("l", 1000), "MQH": ("l/h", 1000), "GV": ("kJ", 1_000_000), "TNE": ("kg", 1000),
-    "E18": ("kg/h", 1000), "KVT": ("V", 1000),
+    "E18": ("kg/h", 1000), "KVT": ("V", 1000), "HUR": ("s", 3600),
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def test_every_node_of_the_type_model_has_its_texts() -> None:
 
 def test_no_text_of_the_catalogue_is_unused() -> None:
     model, used = TypeModel(), {f"folder:{name}" for name in ("root", "system", "by-medium", "by-line")}
-    used |= {"state:online", "state:offline", "type:FedBy", "type:Measures"}
+    used |= {"state:online", "state:offline", "state:yes", "state:no", "type:FedBy", "type:Measures"}
     used |= {f"name:{name}" for name in ("InputArguments", "OutputArguments", "EnumStrings", "HA Configuration")}
     for entry in model:
         used |= {f"type:{entry.name}", f"about:{entry.name}"}

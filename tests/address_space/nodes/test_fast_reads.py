@@ -101,6 +101,28 @@ def test_any_bytes_are_either_understood_or_refused_as_undecodable(nodes: bytes)
         assert understood.count == len(understood.points) + len(understood.others)
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 3, 255, 300]),
+            st.sampled_from([1, 200, 2_256, 70_000, 2**32 - 1]),
+            st.sampled_from([1, 4, 13, 99]),
+            st.sampled_from([None, "0:1"]),
+        ),
+        max_size=8,
+    )
+)
+def test_numeric_ids_of_every_size_are_understood_as_they_were_sent(
+    asked: list[tuple[int, int, int, str | None]],
+) -> None:
+    plant = Plant([], [MeteringUnit(NodeUid("m1"), "meter", None, _TEMPLATE)])
+    nodes = [ua.ReadValueId(ua.NodeId(number, space), attribute, part) for space, number, attribute, part in asked]
+    understood = _lists(plant).understand(_written([*nodes, *nodes]))
+    assert [node for _, node in understood.others] == [*nodes, *nodes]
+    assert [position for position, _ in understood.others] == list(range(2 * len(nodes)))
+
+
 def test_a_truncated_list_is_refused_wherever_it_is_cut(plant: Plant) -> None:
     whole = _written([_value("m1.ActivePower"), ua.ReadValueId(ua.NodeId(2258), ua.AttributeIds.Value)])
     for end in range(len(whole)):

@@ -15,8 +15,8 @@ from address_space.nodes.standard import TYPES_ID_RANGE
 from address_space.nodes.types_model import IDS_FILE, TypeModel, frozen_ids
 from address_space.nodes.types_nodes import symbols, type_nodes
 
-FROZEN_ROWS = 306
-FROZEN_DIGEST = "e617cdda32edbe9bac45d47a5b2dd6e1fa6efbead4b39b9fcc38256280464cf9"
+FROZEN_ROWS = 411
+FROZEN_DIGEST = "e1ffde090aa01502ae2ca133b81a8b4d9c0ce3adacf7633015e56ce2eaa208dd"
 """The first rows of the id file as released; new rows are appended, and these never change."""
 
 WELL_KNOWN = {
@@ -31,8 +31,10 @@ WELL_KNOWN = {
     "SwitchControlType": 1022,
     "ValveControlType": 1023,
     "PrepaymentType": 1024,
+    "MeterStatusType": 1025,
     "SummaryType": 1030,
     "SystemType": 1040,
+    "ChannelType": 1041,
     "MeteredValueType": 2001,
     "CounterValueType": 2002,
     "DemandValueType": 2003,
@@ -45,11 +47,13 @@ WELL_KNOWN = {
     "ProtocolEnum": 3006,
     "PrepayModeEnum": 3007,
     "PhaseEnum": 3008,
+    "CommunicationStateEnum": 3010,
     "MeterCommunicationAlarmType": 4001,
     "LowCreditAlarmType": 4002,
     "TamperAlarmType": 4003,
     "CommandEventType": 4004,
     "ConfigurationChangedEventType": 4005,
+    "MeterStatusEventType": 4006,
     "Feeds": 4501,
     "MeasuredBy": 4502,
 }

@@ -85,3 +85,45 @@ def test_a_path_without_a_configuration_says_so(path: str, tmp_path: Path, capsy
 def test_pointing_at_the_plant_file_says_what_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(DEMO / "plant.yaml")]) == 1
     assert "give hub.toml or the folder" in capsys.readouterr().err
+
+
+BUSY = """
+channels:
+  slow: {driver: modbus, options: {host: 127.0.0.1, framer: rtu, baud: 2400}, polling: {fast: 500ms}}
+  idle: {driver: modbus, options: {host: 127.0.0.1, port: 1502}, polling: {all: 1h}}
+hierarchy: [{id: f1, kind: feeder}]
+metering_units:
+  - {id: m1, parent: f1, profile: eastron/sdm630, channel: slow, address: "1"}
+  - {id: m2, parent: f1, profile: eastron/sdm630, channel: slow, address: "2"}
+  - {id: m3, parent: f1, profile: eastron/sdm630, channel: idle, address: "3"}
+"""
+
+
+def test_a_bus_that_cannot_keep_up_is_a_warning_with_what_would_help(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "plant.yaml").write_text(BUSY)
+    assert main(["check", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "no mistakes" in said
+    assert "warning: slow cannot be read as often as it should be" in said
+    assert "every 0.5 s every" in said
+    assert "baud (" in said
+    assert "idle" not in said
+    assert main(["check", str(tmp_path), "--budget", "all"]) == 0
+    assert "idle" in capsys.readouterr().out
+
+
+def test_as_json_every_channel_has_its_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "plant.yaml").write_text(BUSY)
+    assert main(["check", str(tmp_path), "--json"]) == 0
+    slow, idle = json.loads(capsys.readouterr().out)["budget"]
+    assert (slow["channel"], slow["devices"], slow["line"], slow["met"]) == ("slow", 2, "2400 8N1", False)
+    assert slow["worst_utilisation"] >= slow["utilisation"] > 1
+    assert slow["advice"]
+    assert (idle["channel"], idle["met"], idle["advice"]) == ("idle", True, [])
+
+
+def test_a_plant_without_a_busy_channel_shows_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(DEMO)]) == 0
+    assert "Bus time" not in capsys.readouterr().out
