@@ -131,22 +131,26 @@ class Spool:
         turns, self._turns = self._turns, []
         parcels = [parcel for turn in turns for parcel in turn.parcels]
         error: HistoryError | None = None
-        work = asyncio.ensure_future(self._run(lambda outbox: outbox.append(parcels)))
         try:
-            await asyncio.shield(work)
+            work = self._begin(lambda outbox: outbox.append(parcels))
+            try:
+                await asyncio.shield(work)
+            except asyncio.CancelledError:
+                await asyncio.wait([work])  # the others' parcels are part of it: they learn what became of them
+                found = work.exception()
+                error = found if isinstance(found, HistoryError) else None
+                raise
         except HistoryError as refused:
             error = refused
-        except asyncio.CancelledError:
-            await asyncio.wait([work])  # the others' parcels are part of it: they learn what became of them
-            found = work.exception()
-            error = found if isinstance(found, HistoryError) else None
-            raise
         finally:
             for turn in turns:
                 turn.done, turn.error = True, error
 
     async def _run(self, work: Callable[[Outbox], _Result]) -> _Result:
+        return await self._begin(work)
+
+    def _begin(self, work: Callable[[Outbox], _Result]) -> asyncio.Future[_Result]:
         outbox = self._outbox
         if self._thread is None or outbox is None:
             raise StoreClosed("the spool is not open", where=str(self.path))
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, outbox)
+        return asyncio.get_running_loop().run_in_executor(self._thread, work, outbox)

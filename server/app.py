@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from address_space.model import Clock, HubError, LiveTable, Plant, SystemClock
+from address_space.model import Clock, HubError, LiveTable, SystemClock
 from config.loader import load_plant
 from config.plant import PlantConfig
 from config.settings import HubSettings
@@ -29,15 +30,18 @@ from drivers.poller import Poller, PollPolicy
 from drivers.profiles import ProfileLibrary, load_library
 from drivers.registry import load_drivers
 from drivers.transport import Lines
+from historian.api import HistoryReader
 from historian.errors import HistoryError
-from historian.recorder import Recorder
-from historian.sqlite import SqliteStore, StoreOptions
 from server.assembly import Assembly, assemble
+from server.clocks import Clocks
 from server.engine import Engine
 from server.errors import CannotListen, DataUnwritable, PartFailed, causes, reason_of
 from server.health import SERVICE_LEVEL_STOPPING, service_level
+from server.history import History
+from server.memory import SlotMemory
 from server.on_demand import OnDemand
-from server.opcua import HubServer, Limits, OpcUaOptions, Protection
+from server.opcua import HubServer, Limits, OpcUaOptions, Protection, StatusEvents
+from server.reports import Reports
 
 log = logging.getLogger(__name__)
 
@@ -82,27 +86,34 @@ def site_profiles(plant: Path) -> tuple[Path, ...]:
 class Hub:
     """One hub, built from a blueprint; `run` starts it, serves until told to stop, and stops it."""
 
-    def __init__(self, blueprint: Blueprint, clock: Clock | None = None) -> None:
+    def __init__(self, blueprint: Blueprint, clock: Clock | None = None, lines: Lines | None = None) -> None:
         self.settings = blueprint.settings
         self.clock = clock if clock is not None else SystemClock()
         settings, assembly = blueprint.settings, blueprint.assembly
         self.plant = assembly.plant
         self.live = LiveTable(self.plant, self.clock.now_ns())
-        self.store = _store(settings, self.clock)
-        self.recorder = None if self.store is None else _recorder(settings, self.store, self.plant, self.clock)
-        self.opcua = HubServer(self.plant, self.live, _opcua_options(settings), self.store, self.clock)
-        self.engine = Engine(self.plant, self.live, self.opcua.projection, self.recorder, self.clock)
+        kept = settings.history
+        self.history = History(kept, settings.data_dir, self.plant, self.clock) if kept.enabled else None
+        reader = self.history.reader if self.history is not None else None
+        recorder = self.history.recorder if self.history is not None else None
+        self.opcua = HubServer(self.plant, self.live, _opcua_options(settings), reader, self.clock)
+        self.status_events = StatusEvents(self.plant, self.opcua.aspace.model, self.opcua.events.post, self.clock)
+        self.engine = Engine(self.plant, self.live, self.opcua.projection, recorder, self.clock, self.status_events)
         policy = PollPolicy(
             comm_lost_after=settings.polling.comm_lost_after, backoff_max_s=settings.polling.backoff_max_s
         )
-        self.lines = Lines(self.clock)
+        self.lines = lines if lines is not None else Lines(self.clock)
         self.pollers: list[Poller] = []
+        memory = SlotMemory(reader, self.plant) if reader is not None else None
         for index, bus in enumerate(assembly.buses):
             driver = bus.plugin.create(bus.config.id, bus.options, self.lines)
             channel = Channel(bus.config.id, driver, bus.plugin.line(bus.options), self.clock)
             if bus.devices:
-                self.pollers.append(Poller(channel, bus.devices, self.engine, self.clock, policy, seed=index))
+                self.pollers.append(Poller(channel, bus.devices, self.engine, self.clock, policy, index, memory))
         self.on_demand = OnDemand(self.plant, self.pollers, self.engine)
+        self.clocks = Clocks(assembly, self.pollers, self.clock, ZoneInfo(blueprint.config.time_zone))
+        self.reports = Reports(self.plant, self.pollers, self.clock, self.history)
+        self.opcua.report_with(self.reports.of)
         self._bind_methods()
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
@@ -122,18 +133,18 @@ class Hub:
         log.info("hub stopped readings=%d", self.engine.readings_applied)
 
     def _bind_methods(self) -> None:
-        """Put what the hub can do behind the methods of its nodes. No driver can set a clock so far."""
-        reads = self.on_demand
+        """Put what the hub can do behind the methods of its nodes."""
+        reads, clocks = self.on_demand, self.clocks
         self.opcua.bind("ReadNow", reads.read_now, protection=Protection.NONE, executable=reads.reaches)
+        self.opcua.bind("SyncClock", clocks.sync, executable=clocks.settable)
 
     async def _start(self, stack: AsyncExitStack) -> None:
         _prepare(self.settings.data_dir)
-        if self.store is not None and self.recorder is not None:
+        if self.history is not None:
             try:
-                await stack.enter_async_context(self.store)
+                await stack.enter_async_context(self.history)
             except OSError as error:
-                raise _unwritable(self.store.folder, error) from error
-            await stack.enter_async_context(self.recorder)
+                raise _unwritable(Path(error.filename or self.settings.data_dir), error) from error
         try:
             await self.opcua.start()
         except OSError as error:
@@ -157,11 +168,11 @@ class Hub:
                     return tasks.create_task(_part(part, work), name=part)
 
                 others = [begin("engine", self.engine.run), begin("status", self._watch)]
-                if self.store is not None:
-                    others.append(begin("restore", partial(self._restore, self.store)))
+                if self.history is not None and self.history.reader is not None:
+                    others.append(begin("restore", partial(self._restore, self.history.reader)))
                     # First of all, for a while: a line that is down would leave nothing to restore.
                     await asyncio.wait(others[-1:], timeout=RESTORE_FIRST_S)
-                    others.append(begin("history-upkeep", self.store.upkeep))
+                    others += [begin(part, work) for part, work in self.history.parts.items()]
                 polls = [begin(f"poll-{poller.channel.id}", poller.run) for poller in self.pollers]
                 await stop.wait()
                 await self.opcua.set_service_level(SERVICE_LEVEL_STOPPING)
@@ -173,9 +184,11 @@ class Hub:
     async def _watch(self) -> None:
         while True:
             await self.opcua.set_service_level(service_level(*self.engine.online_share()))
+            await self.reports.refresh()
+            self.status_events.settle()
             await self.clock.sleep(STATUS_EVERY_S)
 
-    async def _restore(self, store: SqliteStore) -> None:
+    async def _restore(self, store: HistoryReader) -> None:
         """Show the last stored values, as UncertainInitialValue, wherever no reading has arrived yet."""
         try:
             for block in self.plant.blocks:
@@ -230,27 +243,6 @@ def _unwritable(folder: Path, error: OSError) -> DataUnwritable:
     return DataUnwritable(
         f"the data folder {folder} cannot be written: {reason_of(error)}",
         hint="make it writable for the hub's user, or set another data_dir",
-    )
-
-
-def _store(settings: HubSettings, clock: Clock) -> SqliteStore | None:
-    history = settings.history
-    if not history.enabled:
-        return None
-    options = StoreOptions(
-        hot_days=history.hot_days, keep_days_energy=history.retention_days, keep_days_inst=history.retention_days
-    )
-    return SqliteStore(settings.data_dir / "history", clock, options)
-
-
-def _recorder(settings: HubSettings, store: SqliteStore, plant: Plant, clock: Clock) -> Recorder:
-    history = settings.history
-    return Recorder(
-        store,
-        plant,
-        clock,
-        commit_s=history.commit_interval_s,
-        capacity_values=history.queue_values,
     )
 
 

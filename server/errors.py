@@ -7,7 +7,8 @@ HubError
     ├── PartFailed          a part of the running hub failed for good
     ├── CannotWrite         a file that a command was asked for cannot be written
     ├── SimulationMistake   the section `simulation` asks for what the simulators cannot do
-    └── MetersFailed        the simulated meters cannot listen, or did not start
+    ├── MetersFailed        the simulated meters cannot listen, or did not start
+    └── CommandNotDone      a device did not do what it was told, or nobody knows whether it did
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 from collections.abc import Iterator
 
 from address_space.model import HubError
+from address_space.model.quality import Reason
 
 
 class ServerError(HubError):
@@ -44,6 +46,14 @@ class SimulationMistake(ServerError):
 
 class MetersFailed(ServerError):
     """The simulated meters cannot listen, or did not start."""
+
+
+class CommandNotDone(ServerError):
+    """A device did not do what it was told, or nobody knows whether it did; `reason` is what a client is told."""
+
+    def __init__(self, what: str, *, reason: Reason = Reason.DEVICE_ERROR, where: str = "", hint: str = "") -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.reason = reason
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

@@ -71,10 +71,10 @@ class Screen:
 
     def farewell(self) -> str:
         """What came of it, in one line, once the hub has stopped."""
-        recorder = self._hub.recorder
-        if recorder is None:
+        history = self._hub.history
+        if history is None:
             return "stopped; history was off"
-        counters = recorder.counters
+        counters = history.recorder.counters
         unkept = counters.lost + counters.dropped_energy + counters.dropped_inst
         return f"stopped; {counters.committed:,} values stored, {unkept or 'none'} lost"
 
@@ -171,8 +171,8 @@ class Screen:
         return self._rate
 
     def _history(self) -> str:
-        recorder = self._hub.recorder
-        return "history off" if recorder is None else f"{recorder.counters.committed:,} values stored"
+        history = self._hub.history
+        return "history off" if history is None else f"{history.recorder.counters.committed:,} values stored"
 
     def _clients(self) -> str:
         return f"{self._hub.opcua.session_count} clients, {self._hub.opcua.item_count} monitored items"

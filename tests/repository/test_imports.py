@@ -16,7 +16,9 @@ import pytest
 
 ROOMS = {
     "asyncua": ("address_space/nodes/*", "server/opcua/*"),
+    "cronsim": ("drivers/slots.py",),
     "cryptography": ("server/opcua/*",),
+    "influxdb_client": ("historian/influx/*",),
     "numpy": ("*",),
     "pydantic": ("config/*", "drivers/*/options.py", "drivers/profiles/*"),
     "pydantic_settings": ("config/*",),
@@ -24,6 +26,7 @@ ROOMS = {
     "rich": ("server/cli/*",),
     "serial": ("drivers/modbus/*", "drivers/transport/*"),
     "sqlite3": ("historian/*",),
+    "urllib3": ("historian/influx/*",),
     "uvloop": ("server/*",),
     "yaml": ("config/*", "drivers/profiles/*"),
 }
