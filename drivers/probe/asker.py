@@ -11,6 +11,7 @@ from typing import Final
 
 from address_space.model.clock import NS, Clock
 from drivers.cjt188 import frame as cjt188
+from drivers.cjt188.identifiers import is_di, read_di
 from drivers.dlt645 import frame as dlt645
 from drivers.errors import ChannelDown, DriverError
 from drivers.probe.modbus_frames import Framing, Heard, answers, wrapped
@@ -20,6 +21,7 @@ GAP_S: Final = 0.05
 """Silence before a request; some meters drop what comes sooner."""
 BROKEN_OFF: Final = 3
 """So often in a row a line may be lost before that is its end: a gateway may hang up on frames it does not know."""
+_FE: Final = b"\xfe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +96,11 @@ class Asker:
         def take(buffer: bytes) -> bool:
             decoder = dlt645.Decoder()
             said = decoder.feed(buffer) + decoder.flush()
-            found[:] = [each for each in said if isinstance(each, dlt645.Frame) and each.from_meter]
+            found[:] = [each for each in said if isinstance(each, dlt645.Frame) and _answers(frame, each)]
             return bool(found) and not everybody
 
         buffer = await self._ask(request, take)
-        echoed = buffer.startswith(request)
+        echoed = request.lstrip(_FE) in buffer
         sound = sum(dlt645.HEAD + dlt645.TAIL + len(each.data) for each in found)
         return Said(dlt645=tuple(found), garbled=_garbled(buffer, request, sound, echoed=echoed), echoed=echoed)
 
@@ -112,11 +114,11 @@ class Asker:
         def take(buffer: bytes) -> bool:
             decoder = cjt188.Decoder()
             said = decoder.feed(buffer) + decoder.flush()
-            found[:] = [each for each in said if isinstance(each, cjt188.Frame) and each.from_meter]
+            found[:] = [each for each in said if isinstance(each, cjt188.Frame) and _answers_188(frame, each)]
             return bool(found)
 
         buffer = await self._ask(request, take)
-        echoed = buffer.startswith(request)
+        echoed = request.lstrip(_FE) in buffer
         sound = sum(cjt188.SHORTEST + len(each.data) for each in found)
         return Said(cjt188=tuple(found), garbled=_garbled(buffer, request, sound, echoed=echoed), echoed=echoed)
 
@@ -149,7 +151,21 @@ class Asker:
         return bytes(buffer)
 
 
+def _answers(asked: dlt645.Frame, heard: dlt645.Frame) -> bool:
+    """Whether it is no late answer to something else, nor an echo."""
+    fits = heard.from_meter and heard.function == asked.function
+    known = dlt645.matches(asked.address, heard.address) or heard.address == dlt645.ANY
+    return fits and known and (heard.error or heard.data.startswith(asked.data))
+
+
+def _answers_188(asked: cjt188.Frame, heard: cjt188.Frame) -> bool:
+    fits = heard.from_meter and heard.function == asked.function and cjt188.matches(asked.address, heard.address)
+    about = len(heard.data) < 2 or is_di(heard.data[:2], read_di(asked.data[:2])[0])
+    return fits and (heard.error or about)
+
+
 def _garbled(buffer: bytes, request: bytes, sound: int, *, echoed: bool) -> int:
     """Bytes that belong to no frame; what only fills the line does not count."""
-    fill = buffer.count(0xFE) + buffer.count(0xFF)
-    return max(len(buffer) - (len(request) if echoed else 0) - sound - fill, 0)
+    echo = request.lstrip(_FE) if echoed else b""
+    rest = buffer.replace(echo, b"", 1) if echo else buffer
+    return max(len(rest) - rest.count(0xFE) - rest.count(0xFF) - sound, 0)

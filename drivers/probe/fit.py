@@ -132,7 +132,7 @@ def judged(quantity: Quantity, value: float | None) -> Value:
         return Value(quantity, value, inside, telling=base in _SURE)
     if quantity.path.startswith("PowerFactor"):
         return Value(quantity, value, -1 <= value <= 1, telling=0.2 < abs(value) <= 1)
-    low, high = quantity.eu_range
+    low, high = quantity.value.eu_range
     return Value(quantity, value, low >= high or low <= value <= high, telling=False)
 
 
@@ -147,4 +147,6 @@ def score(values: Sequence[Value]) -> float:
 
 def ranked(fits: Sequence[Fit]) -> list[Fit]:
     """The best first; those that do not fit at all are left out."""
-    return sorted((each for each in fits if each.score > 0), key=lambda each: (-each.score, -each.answered, each.profile))
+    return sorted(
+        (each for each in fits if each.score > 0), key=lambda each: (-each.score, -each.answered, each.profile)
+    )

@@ -39,8 +39,8 @@ SETTINGS: Final = tuple(
         (600, _E),
     )
 )
-"""In this order: factory settings of most Modbus meters, the order in which DL/T 645 meters are found (2400, 9600, 4800,
-1200, all even), the default of Modbus over Serial Line 1.02 (19200 even), and what else is met."""
+"""In this order: factory settings of most Modbus meters, the order in which DL/T 645 meters are found (2400, 9600,
+4800, 1200, all even), the default of Modbus over Serial Line 1.02 (19200 even), and what else is met."""
 
 
 class Trouble(Enum):
@@ -100,7 +100,12 @@ class Search:
 
 
 _CAUSES: Final = (
-    (Trouble.REFUSED, {errno.ECONNREFUSED}, "nothing listens at this port", "check the port, and that the device is on"),
+    (
+        Trouble.REFUSED,
+        {errno.ECONNREFUSED},
+        "nothing listens at this port",
+        "check the port, and that the device is on",
+    ),
     (
         Trouble.UNREACHABLE,
         {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN},

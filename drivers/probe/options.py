@@ -60,7 +60,7 @@ def line_options(target: str, given: Mapping[str, Any]) -> LineOptions:
 
 def modbus_options(framer: Literal["tcp", "rtu", "ascii"], timeout_s: float) -> ModbusOptions:
     """Options for a driver that is handed its line."""
-    return ModbusOptions(transport="serial", device="probe", port=None, framer=framer, timeout_ms=timeout_s * 1000)
+    return ModbusOptions(transport="serial", device="probe", framer=framer, timeout_ms=timeout_s * 1000)
 
 
 def dlt645_options(timeout_s: float) -> Dlt645Options:

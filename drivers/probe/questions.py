@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from drivers.cjt188.frame import encode as encode_cjt188
 from drivers.cjt188.identifiers import READING
@@ -23,7 +23,7 @@ _GATEWAY_SILENT: Final = frozenset({10, 11})
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """Somebody answered. `protocol` as `joulehub decode` and drivers name it; `framing` of Modbus; `address` of whom."""
+    """Somebody answered: in which protocol, as drivers name it, in which framing of Modbus, and who."""
 
     protocol: str
     address: str
@@ -40,22 +40,27 @@ class Silence:
     gateway: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One question. `size` is how many bytes it has on the wire."""
+class Question(Protocol):
+    """One question."""
 
-    label: str
-    size: int
+    @property
+    def label(self) -> str:
+        """What is asked, for a person."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the request on the wire."""
 
     async def put(self, asker: Asker) -> Sign | Silence:
         """Ask; raises ChannelDown."""
-        raise ValueError(f"{self.label} asks nothing of {asker.link.name}")
 
 
 @dataclass(frozen=True, slots=True)
-class ModbusQuestion(Question):
+class ModbusQuestion:
     """Register 0 of a unit; a refusal is as good as a value."""
 
+    label: str
+    size: int
     framing: Framing = Framing.RTU
     unit: int = 1
 
@@ -72,9 +77,11 @@ class ModbusQuestion(Question):
 
 
 @dataclass(frozen=True, slots=True)
-class Dlt645Question(Question):
+class Dlt645Question:
     """A read by control code: of the address, or of the energy."""
 
+    label: str
+    size: int
     address: str = dlt645.ANY
     control: int = READ_ADDRESS
     data: bytes = b""
@@ -94,9 +101,11 @@ class Dlt645Question(Question):
 
 
 @dataclass(frozen=True, slots=True)
-class Cjt188Question(Question):
+class Cjt188Question:
     """The address, or the reading of a meter that is known."""
 
+    label: str
+    size: int
     address: str = ""
 
     async def put(self, asker: Asker) -> Sign | Silence:

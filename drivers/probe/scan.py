@@ -98,14 +98,17 @@ async def identify_modbus(asker: Asker, framing: Framing, unit: int) -> tuple[tu
 
 
 async def scan_dlt645(
-    asker: Asker, edition: str, meters: Iterable[str], progress: Progress, *, wildcards: bool
+    asker: Asker, edition: str, meters: Iterable[str], progress: Progress, *, one: bool = False, several: bool = False
 ) -> AsyncIterator[FoundDevice | Unclear]:
-    """The meters of these numbers that answer; with `wildcards` all that can be found, by and by. Raises ChannelDown."""
-    if not wildcards:
-        known = [meter.zfill(12) for meter in meters]
+    """The meters of these numbers that answer, and the `one` that is there; or `several`, whoever they are, found by
+    wildcards. Raises ChannelDown."""
+    if not several:
+        known = [*([dlt645.ANY] if one else []), *(meter.zfill(12) for meter in meters)]
         for number, meter in enumerate(known):
             progress(number, len(known))
-            found, _ = await _who(asker, edition, meter)
+            found, garbled = await _who(asker, edition, meter)
+            if garbled and not found:
+                yield Unclear("dlt645", meter, garbled)
             for address in found:
                 yield FoundDevice("dlt645", address, await identify_dlt645(asker, edition, address), edition)
         progress(len(known), len(known))

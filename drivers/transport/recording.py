@@ -41,7 +41,7 @@ class Exchange:
 
 
 def exchanges(marks: Iterable[Mark]) -> Iterator[Exchange | Mark]:
-    """The exchanges of a trace in order; what belongs to none (opening, holes, bytes nobody asked for) as it was noted."""
+    """The exchanges of a trace in order; what belongs to none (opening, holes, unasked bytes) as it was noted."""
     sent: Mark | None = None
     pieces: list[Piece] = []
     for mark in marks:
