@@ -28,11 +28,14 @@ class Relay:
     alarm: bool = False
     trips: int = 0
     closes: int = 0
+    commands: int = 0
+    """How often it was told something, done or not."""
 
     def obey(self, command: int, second: int) -> bool:
         """Do what control code 1C says; False where the meter refuses."""
         if command not in _COMMANDS:
             return False
+        self.commands += 1
         match command:
             case 0x1A if self.keeps_power:
                 return False

@@ -46,7 +46,6 @@ class SimulatedMeter:
     consumer_class   None takes one that fits id, phases and ratio
     rated_current_a  highest primary current; None takes 60 A, or 5 A × CT
     variant          which variant of the profile it plays
-    motor_s          how long its valve takes
     """
 
     id: str
@@ -59,7 +58,6 @@ class SimulatedMeter:
     seed: int = 1
     faults: tuple[Fault, ...] = ()
     variant: str = ""
-    motor_s: float = 12.0
 
 
 class Counting(Protocol):
@@ -192,7 +190,7 @@ def _cjt188(described: SimulatedMeter) -> Cjt188Station:
     pipe = Pipe(described.id, described.seed, peak_l_h=_PEAKS_L_H[kind])
     manners = Cjt188Manners(answer_type=compiled.type)
     has_valve = compiled.has_valve
-    return Cjt188Station(address, kind, pipe=pipe, manners=manners, has_valve=has_valve, motor_s=described.motor_s)
+    return Cjt188Station(address, kind, pipe=pipe, manners=manners, has_valve=has_valve)
 
 
 _PEAKS_L_H = {Kind.COLD_WATER: 120.0, Kind.HOT_WATER: 60.0, Kind.HEAT: 400.0, Kind.GAS: 300.0}

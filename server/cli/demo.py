@@ -10,6 +10,9 @@ import asyncio
 import shlex
 import shutil
 import sys
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from rich.live import Live
 
 import config
 from config.settings import HubSettings, load_settings
+from drivers.simulators.ports import clear_link
 from server.app import Hub, draw
 from server.cli.arguments import port_number, positive
 from server.cli.console import progress_bar
@@ -25,6 +29,7 @@ from server.cli.logs import set_up_logging
 from server.cli.loop import run_loop, stop_on_signals
 from server.cli.screen import Screen
 from server.errors import MetersFailed
+from server.simulation import serial_ports, with_ports_in
 
 PLANT = Path(config.__file__).parent / "plants" / "demo"
 DATA = Path("var") / "demo"
@@ -37,7 +42,9 @@ def add_to(commands: Any) -> None:
     """Add this command to the command line."""
     command = commands.add_parser("demo", help="run the hub with its demonstration plant")
     command.add_argument("--plant", type=Path, default=PLANT, help="folder with hub.toml and plant.yaml")
-    command.add_argument("--data", type=Path, default=DATA, help=f"folder for history and keys (default {DATA})")
+    command.add_argument(
+        "--data", type=Path, default=DATA, help=f"folder for history, keys and serial ports (default {DATA})"
+    )
     command.add_argument("--port", type=port_number, help="OPC UA port instead of the plant's own; 0: any")
     command.add_argument("--seconds", type=positive, help="stop by itself after so many seconds")
     command.add_argument("--plain", action="store_true", help="a line now and then instead of a screen")
@@ -46,34 +53,49 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Start the meters, then the hub; Ctrl-C stops both."""
-    settings = _settings(arguments)
+    own = load_settings(arguments.plant / "hub.toml")
+    settings = _settings(arguments, own)
     plain = arguments.plain or not sys.stdout.isatty()
     set_up_logging(settings.log.level if plain else "critical", settings.log.format)
     with progress_bar("reading meter lists") as progress:
-        hub = Hub(draw(settings, progress=progress))
-    run_loop(_demo(hub, arguments.plant, arguments.seconds, plain=plain))
+        blueprint = with_ports_in(draw(settings, progress=progress), own.data_dir, settings.data_dir)
+    played = _Meters(arguments.plant, settings.data_dir, serial_ports(blueprint))
+    run_loop(_demo(Hub(blueprint), played, arguments.seconds, plain=plain))
     return 0
 
 
-def _settings(arguments: argparse.Namespace) -> HubSettings:
-    settings = load_settings(arguments.plant / "hub.toml")
+def _settings(arguments: argparse.Namespace, own: HubSettings) -> HubSettings:
     changes: dict[str, Any] = {"plant": arguments.plant.resolve(), "data_dir": arguments.data.resolve()}
     if arguments.port is not None:
-        changes["opcua"] = settings.opcua.model_copy(update={"port": arguments.port})
-    return settings.model_copy(update=changes)
+        changes["opcua"] = own.opcua.model_copy(update={"port": arguments.port})
+    return own.model_copy(update=changes)
 
 
-async def _demo(hub: Hub, plant: Path, seconds: float | None, *, plain: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Meters:
+    """What the process of the meters plays, and where its serial ports are."""
+
+    plant: Path
+    data: Path
+    ports: tuple[Path, ...]
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Arguments of the program."""
+        return ("simulate", _short(self.plant), *(("--data", _short(self.data)) if self.data != DATA.resolve() else ()))
+
+
+async def _demo(hub: Hub, played: _Meters, seconds: float | None, *, plain: bool) -> None:
     stop = stop_on_signals()
-    meters = await _start_meters(plant, stop)
+    meters = await _start_meters(played, stop)
     if meters is None:
         return
     try:
         if seconds is not None:
             asyncio.get_running_loop().call_later(seconds, stop.set)
-        screen = Screen(hub, f"{_own_name()} simulate {_short(plant)}", meters.pid)
+        screen = Screen(hub, f"{_own_name()} {' '.join(played.command)}", meters.pid)
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(_watch_meters(meters, screen), name="meters")
+            watching = tasks.create_task(_watch_meters(meters, screen, played.ports), name="meters")
             ready = asyncio.Event()
             show = _print_lines(screen, ready, stop) if plain else _show(screen, ready, stop)
             tasks.create_task(show, name="screen")
@@ -103,10 +125,11 @@ def _short(path: Path) -> str:
     return shlex.quote(str(whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole))
 
 
-async def _start_meters(plant: Path, stop: asyncio.Event) -> asyncio.subprocess.Process | None:
+async def _start_meters(played: _Meters, stop: asyncio.Event) -> asyncio.subprocess.Process | None:
     """The process of the meters, once they listen; None where `stop` came first. Raises MetersFailed."""
     # A group of its own: Ctrl-C at the terminal goes to the hub, which stops the meters after itself.
-    command = (sys.executable, "-m", "server.cli", "simulate", str(plant), "--with-parent")
+    own = ("simulate", str(played.plant), "--data", str(played.data), "--with-parent")
+    command = (sys.executable, "-m", "server.cli", *own)
     pipe = asyncio.subprocess.PIPE
     meters = await asyncio.create_subprocess_exec(
         *command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
@@ -138,9 +161,13 @@ async def _first_line(meters: asyncio.subprocess.Process, stop: asyncio.Event) -
     return b"" if said.cancelled() else said.result()
 
 
-async def _watch_meters(meters: asyncio.subprocess.Process, screen: Screen) -> None:
+async def _watch_meters(meters: asyncio.subprocess.Process, screen: Screen, ports: Collection[Path]) -> None:
     await meters.communicate()
     screen.meters_alive = False
+    for port in ports:
+        # A process that was killed leaves its links behind, and the system gives their terminals to the next who asks.
+        with suppress(OSError):
+            clear_link(port)
 
 
 async def _stop_meters(meters: asyncio.subprocess.Process) -> None:

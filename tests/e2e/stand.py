@@ -17,7 +17,7 @@ from address_space.model.clock import from_datetime
 from config.settings import HubSettings
 from drivers.profiles import load_library
 from drivers.simulators import Endpoint, Fleet, Framing, SimulatedMeter
-from server.app import Hub, draw
+from server.app import Blueprint, Hub, draw
 
 PROFILE = """
 profile: bench/meter
@@ -159,6 +159,9 @@ class Stand:
 
     def draw(self) -> Hub:
         """A hub of this plant, not running."""
+        return Hub(self._blueprint(), self.clock)
+
+    def _blueprint(self) -> Blueprint:
         settings = HubSettings.model_validate(
             {
                 "plant": self.folder,
@@ -178,7 +181,7 @@ class Stand:
                 },
             }
         )
-        return Hub(draw(settings, library=self.library), self.clock)
+        return draw(settings, library=self.library)
 
     async def start_hub(self, hub: Hub | None = None) -> Hub:
         """Run a hub until `stop_hub`; a hub that fails to start raises here."""
@@ -230,8 +233,10 @@ class Stand:
 
     async def read(self, client: Client, point: str) -> Sample:
         """One value as it stands."""
-        node = client.get_node(ua.NodeId(point, 2))
-        return sample_of(await node.read_data_value(raise_on_bad_status=False), self.clock.now_ns())
+        wanted = ua.ReadValueId(ua.NodeId(point, 2), ua.AttributeIds.Value)
+        request = ua.ReadParameters(0.0, ua.TimestampsToReturn.Both, [wanted])
+        (found,) = await client.uaclient.read(request)
+        return sample_of(found, self.clock.now_ns())
 
     def books_wh(self, meter: str, source_ns: int, early_s: float = TIMEOUT_S) -> set[int]:
         """What the meter's energy register may have shown in an answer received then and asked for `early_s` before."""
