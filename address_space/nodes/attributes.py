@@ -19,6 +19,7 @@ from address_space.nodes.catalogue import DEFAULT_LOCALE
 from address_space.nodes.nodeids import plant_id
 from address_space.nodes.places import Place, Places
 from address_space.nodes.shapes import ArgumentText, Constant, Reported, Supplied
+from address_space.nodes.standard import READ_EVENT_HISTORY
 
 _A = ua.AttributeIds
 _T = ua.VariantType
@@ -69,6 +70,11 @@ def _silent(_: str) -> Report | None:
     return None
 
 
+def unknown_start() -> datetime:
+    """The earliest time of all: nothing can have been stored before."""
+    return datetime(1601, 1, 1, tzinfo=UTC)
+
+
 @dataclass(slots=True)
 class Facts:
     """What values of virtual nodes are made from; `node_versions` by id, 1 where a node is not in it."""
@@ -86,6 +92,10 @@ class Facts:
     """For methods that not every owner can run: which ones can, by their ids."""
     report: Callable[[str], Report | None] = _silent
     """Latest report on a line or unit, by its id in the address space."""
+    keeps_events: bool = False
+    """Whether the events of notifiers can be read again."""
+    archive_start: Callable[[], datetime] = unknown_start
+    """A time before which nothing is stored."""
 
 
 def read(facts: Facts, place: Place, attribute: ua.AttributeIds, locale: str) -> ua.DataValue:
@@ -124,6 +134,11 @@ def value(facts: Facts, place: Place, locale: str) -> ua.DataValue:
         to_datetime(facts.loaded_ns),
         to_datetime(facts.clock.now_ns()),
     )
+
+
+def _event_notifier(facts: Facts, place: Place) -> int:
+    bits = place.member.event_notifier
+    return bits | READ_EVENT_HISTORY if bits and facts.keeps_events else bits
 
 
 def _reported(facts: Facts, place: Place, name: str, locale: str) -> ua.DataValue:
@@ -227,7 +242,7 @@ _READERS: Mapping[int, Callable[[Facts, Place, str], ua.Variant]] = {
     _A.Description: _description,
     _A.WriteMask: _zero,
     _A.UserWriteMask: _zero,
-    _A.EventNotifier: lambda _, place, __: ua.Variant(place.member.event_notifier, _T.Byte),
+    _A.EventNotifier: lambda facts, place, _: ua.Variant(_event_notifier(facts, place), _T.Byte),
     _A.Executable: _executable,
     _A.UserExecutable: _executable,
     _A.DataType: lambda _, place, __: ua.Variant(place.member.data_type, _T.NodeId),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from xml.sax.saxutils import escape, quoteattr
 
 from asyncua import ua
 
 from address_space.model.plant import Plant
 from address_space.model.quantity import LOCALES, Names
-from address_space.nodes.attributes import SystemInfo
+from address_space.nodes.attributes import SystemInfo, unknown_start
 from address_space.nodes.catalogue import Catalogue
 from address_space.nodes.errors import ExportError
 from address_space.nodes.export_texts import definition_xml, texts_xml, translations_xml
@@ -74,6 +75,7 @@ class _Facts:
     plant: Plant
     node_versions: dict[str, int] = field(default_factory=dict)
     system: SystemInfo = field(default_factory=SystemInfo)
+    archive_start: Callable[[], datetime] = unknown_start
 
 
 def types_nodeset(model: TypeModel | None = None, catalogue: Catalogue | None = None) -> str:

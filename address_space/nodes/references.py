@@ -59,6 +59,8 @@ def groups(places: Places, place: Place) -> Iterator[Group]:
         yield _forward(HAS_TYPE_DEFINITION, (member.type_definition,))
     for reference, children in member.children:
         yield _forward(reference, [join(owner.id, child) for child in children])
+    if member.organizes:
+        yield _forward(ORGANIZES, member.organizes)
     if not member.path:
         yield from _below(places, place)
     elif place.id == _DRIVERS_FOLDER:

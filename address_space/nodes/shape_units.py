@@ -16,10 +16,12 @@ from address_space.nodes.catalogue import Catalogue
 from address_space.nodes.shape_nodes import hierarchy_bindings
 from address_space.nodes.shapes import Constant, Live, Member, Reported, Shape, ShapeBuilder, Source, Supplied
 from address_space.nodes.standard import (
+    AGGREGATES,
     HAS_COMPONENT,
     HAS_HISTORICAL_CONFIGURATION,
     NS_STANDARD,
     NS_TYPES,
+    NUMERIC_AGGREGATES,
     READ,
     READ_HISTORY,
     SUBSCRIBE_TO_EVENTS,
@@ -155,7 +157,7 @@ def _point(spec: PointSpec, catalogue: Catalogue) -> dict[str, Source]:
     found: dict[str, Source] = {f"{path}.{name}": Constant(value) for name, value in given.items()}
     if quantity.kind is Kind.COUNTER:
         found[f"{path}.Multiplier"] = Supplied(lambda owner, _: owner.ratio[0] * owner.ratio[1])
-    if spec.record:
+    if historised(spec):
         found.update(_history(path, spec))
     return found
 
@@ -165,17 +167,24 @@ def _history(path: str, spec: PointSpec) -> dict[str, Source]:
     given: dict[str, Any] = {
         "Stepped": spec.quantity.kind is not Kind.GAUGE,
         "MinTimeInterval": spec.poll_s * 1000,
+        "MaxTimeInterval": (spec.heartbeat_s or spec.poll_s) * 1000,
         "AggregateConfiguration.TreatUncertainAsBad": False,
         "AggregateConfiguration.PercentDataBad": 100,
         "AggregateConfiguration.PercentDataGood": 100,
         "AggregateConfiguration.UseSlopedExtrapolation": False,
     }
-    if spec.heartbeat_s:
-        given["MaxTimeInterval"] = spec.heartbeat_s * 1000
     if spec.deadband:
         given["ExceptionDeviation"] = spec.deadband
         given["ExceptionDeviationFormat"] = int(ua.ExceptionDeviationFormat.AbsoluteValue)
-    return {f"{below}.{name}": Constant(value) for name, value in given.items()}
+        if not spec.heartbeat_s:
+            del given["MaxTimeInterval"]
+    if spec.source:
+        given["Definition"] = spec.source
+    found: dict[str, Source] = {f"{below}.{name}": Constant(value) for name, value in given.items()}
+    for name in ("StartOfArchive", "StartOfOnlineArchive"):
+        found[f"{below}.{name}"] = Supplied(lambda _, facts: facts.archive_start())
+    found[f"{below}.AggregateFunctions"] = Constant(None)
+    return found
 
 
 def _variable(builder: ShapeBuilder, model: TypeModel, catalogue: Catalogue, offset: int, spec: PointSpec) -> None:
@@ -196,12 +205,12 @@ def _variable(builder: ShapeBuilder, model: TypeModel, catalogue: Catalogue, off
         else ua.NodeId(int(definition.data_type)),
         variant=VARIANTS[definition.data_type],
         source=Live(offset),
-        access_level=READ_HISTORY if spec.record else READ,
+        access_level=READ_HISTORY if historised(spec) else READ,
         sampling_ms=spec.poll_s * 1000,
     )
     builder.put(member)
     builder.expand(path, type_name)
-    if spec.record:
+    if historised(spec):
         history = f"{path}.{HISTORY_PATH}"
         builder.add(
             Member(
@@ -215,6 +224,19 @@ def _variable(builder: ShapeBuilder, model: TypeModel, catalogue: Catalogue, off
             )
         )
         builder.expand(history, "HistoricalDataConfigurationType")
+        builder.organize(f"{history}.AggregateFunctions", aggregate_functions(quantity))
+
+
+def historised(spec: PointSpec) -> bool:
+    """Whether a point's values are kept; texts have no history."""
+    return spec.record and spec.quantity.kind is not Kind.TEXT
+
+
+def aggregate_functions(quantity: Quantity) -> tuple[ua.NodeId, ...]:
+    """Aggregates that can be made of a quantity; those made of numbers only are not for states and times."""
+    definition = quantity.value
+    numeric = not definition.enumeration and definition.data_type not in (DataType.BOOLEAN, DataType.DATETIME)
+    return tuple(ua.NodeId(number) for number in AGGREGATES if numeric or number not in NUMERIC_AGGREGATES)
 
 
 def _units(quantity: Quantity) -> Source:

@@ -90,6 +90,8 @@ class Member:
     event_notifier: int = 0
     children: tuple[tuple[ua.NodeId, tuple[str, ...]], ...] = ()
     """Paths of the children by the type of reference that leads to them."""
+    organizes: tuple[ua.NodeId, ...] = ()
+    """Nodes of namespace 0 that it organizes."""
 
     @property
     def offset(self) -> int:
@@ -118,6 +120,8 @@ class ShapeBuilder:
         self._model = model
         self._catalogue = catalogue
         self._bindings = bindings
+        self._above = {path[:at] for path in bindings for at, sign in enumerate(path) if sign == "."}
+        """Paths that have a binding below them."""
         self._members: dict[str, Member] = {}
         self._children: dict[str, list[str]] = {}
 
@@ -151,6 +155,11 @@ class ShapeBuilder:
         else:
             self.add(member)
 
+    def organize(self, path: str, nodes: tuple[ua.NodeId, ...]) -> None:
+        """Let the member at `path`, where there is one, organize nodes of namespace 0."""
+        if path in self._members:
+            self._members[path] = replace(self._members[path], organizes=nodes)
+
     def names(self, path: str) -> Names | None:
         """Names of the member at `path`, None where none is there yet."""
         member = self._members.get(path)
@@ -162,7 +171,7 @@ class ShapeBuilder:
             child = f"{path}.{declaration.name}" if path else declaration.name
             if child in self._members or declaration.rule is Rule.OPTIONAL_PLACEHOLDER:
                 continue
-            if declaration.rule is M or child in self._bindings or self._any_below(child):
+            if declaration.rule is M or child in self._bindings or child in self._above:
                 self.declare(child, path, declaration, type_name)
 
     def declare(self, path: str, parent: str, declaration: Declaration, type_name: str = "") -> None:
@@ -213,10 +222,6 @@ class ShapeBuilder:
         for path in paths:
             groups.setdefault(self._members[path].reference, []).append(path)
         return tuple((reference, tuple(children)) for reference, children in groups.items())
-
-    def _any_below(self, path: str) -> bool:
-        prefix = f"{path}."
-        return any(bound.startswith(prefix) for bound in self._bindings)
 
     def _arguments(self, method_path: str, name: str, arguments: Iterable[Argument]) -> None:
         described = arguments_value(self._model, self._catalogue, arguments)

@@ -49,6 +49,16 @@ READ_HISTORY = 1 | 4
 """AccessLevel bits CurrentRead and HistoryRead."""
 SUBSCRIBE_TO_EVENTS = 1
 """EventNotifier bit SubscribeToEvents."""
+READ_EVENT_HISTORY = 4
+"""EventNotifier bit HistoryRead."""
+
+NUMERIC_AGGREGATES = (2342, 2343, 2344, 2350, 2359, 11285, 11507)
+"""AggregateFunctions that are made of numbers only: averages, totals, ranges and differences."""
+AGGREGATES = (
+    *(2341, 2342, 2343, 2344, 2346, 2347, 2348, 2349, 2350, 2352),
+    *(2357, 2358, 2359, 2360, 2362, 2363, 2364, 11285, 11505, 11506, 11507),
+)
+"""AggregateFunctions of namespace 0 that HistoryRead answers (OPC 10000-13 4.2.2)."""
 
 VARIANTS = {data_type: ua.VariantType(int(data_type)) for data_type in DataType}
 

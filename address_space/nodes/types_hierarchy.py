@@ -129,6 +129,7 @@ HIERARCHY_TYPES = (
                 for name in ("LinesSent", "PostsFailed", "DeadLetters", "LinesDamaged", "ShedInst", "ShedEnergy")
             ),
             var("LastSuccess", "DateTime"),
+            *(var(name, "UInt64") for name in ("SlotsExpected", "SlotsMissing", "SlotsFilled")),
         ),
     ),
     ObjectType(

@@ -35,6 +35,14 @@ DECLARED: tuple[Declared, ...] = (
     *EVENT_TYPES,
 )
 
+_AGGREGATE_FUNCTIONS = Declaration(
+    "AggregateFunctions",
+    ua.NodeClass.Object,
+    ua.NodeId(47),
+    "FolderType",
+    rule=O,
+    namespace=NS_STANDARD,
+)
 _AGGREGATE_CONFIGURATION = Declaration(
     "AggregateConfiguration",
     ua.NodeClass.Object,
@@ -55,11 +63,15 @@ STANDARD_MEMBERS: Mapping[str, tuple[Declaration, ...]] = {
     ),
     "HistoricalDataConfigurationType": (
         standard_prop("Stepped", "Boolean"),
+        standard_prop("Definition", "String", O),
         standard_prop("MinTimeInterval", "Duration", O),
         standard_prop("MaxTimeInterval", "Duration", O),
         standard_prop("ExceptionDeviation", "Double", O),
         standard_prop("ExceptionDeviationFormat", "ExceptionDeviationFormat", O),
+        standard_prop("StartOfArchive", "UtcTime", O),
+        standard_prop("StartOfOnlineArchive", "UtcTime", O),
         _AGGREGATE_CONFIGURATION,
+        _AGGREGATE_FUNCTIONS,
     ),
     "AggregateConfigurationType": (
         standard_prop("TreatUncertainAsBad", "Boolean"),

@@ -22,7 +22,7 @@ from address_space.nodes.catalogue import DEFAULT_LOCALE, Catalogue
 from address_space.nodes.nodeids import plant_id
 from address_space.nodes.places import Place, Places
 from address_space.nodes.references import Group, Subtypes, describe, direction_fits, groups, masked
-from address_space.nodes.standard import HAS_TYPE_DEFINITION, NS_PLANT, NS_TYPES, NULL_ID
+from address_space.nodes.standard import HAS_TYPE_DEFINITION, NS_PLANT, NS_TYPES, NULL_ID, ORGANIZES
 from address_space.nodes.types_model import TypeModel
 from address_space.nodes.types_nodes import TypeNode, in_language
 from address_space.nodes.virtual_node import VirtualNodeData
@@ -70,6 +70,8 @@ class VirtualAddressSpace(AddressSpace):  # type: ignore[misc]
             self.facts.methods = before.methods
             self.facts.executable = before.executable
             self.facts.report = before.report
+            self.facts.archive_start = before.archive_start
+            self.facts.keeps_events = before.keeps_events
         self._offsets = [unit.template.offsets for unit in plant.units]
         self._firsts = _first_handles(plant)
 
@@ -366,6 +368,10 @@ class VirtualAddressSpace(AddressSpace):  # type: ignore[misc]
     ) -> list[ua.NodeId]:
         child = self.places.child_named(place, name)
         if child is None:
+            organized = place.member.organizes if wanted is None or ORGANIZES in wanted else ()
+            named = [one for one in organized if self._real_texts(one, DEFAULT_LOCALE)[1] == name]
+            if named:
+                return named
             definition = place.member.type_definition
             is_type = wanted is None or HAS_TYPE_DEFINITION in wanted
             return [definition] if is_type and self._real_texts(definition, DEFAULT_LOCALE)[1] == name else []

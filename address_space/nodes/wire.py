@@ -35,6 +35,8 @@ TYPE_OF_QUANTITY: TypeCodes = np.array([quantity.value.data_type for quantity in
 """Built-in type by quantity code."""
 
 NULL = 0
+STATUS_CODE = 19
+"""Built-in type of status codes as values, which no quantity has."""
 _BODY: dict[int, np.dtype[Any]] = {
     NULL: np.dtype(np.uint8),
     DataType.BOOLEAN: np.dtype("u1"),
@@ -43,6 +45,7 @@ _BODY: dict[int, np.dtype[Any]] = {
     DataType.UINT32: np.dtype("<u4"),
     DataType.DOUBLE: np.dtype("<f8"),
     DataType.DATETIME: np.dtype("<i8"),
+    STATUS_CODE: np.dtype("<u4"),
 }
 # as plain numbers: reaching a member through its enumeration costs as much as an array operation
 _BOOLEAN, _DOUBLE, _DATETIME = int(DataType.BOOLEAN), int(DataType.DOUBLE), int(DataType.DATETIME)

@@ -4,6 +4,7 @@ from server.opcua.access import HubUser, Right, SessionPolicy, Users
 from server.opcua.calls import CallContext, Protection, current_call
 from server.opcua.errors import CallRefused
 from server.opcua.event import Event
+from server.opcua.history_rollups import RolledUp
 from server.opcua.messages import Message
 from server.opcua.model_changes import Change, Verb, changes_of
 from server.opcua.options import Limits, OpcUaOptions
@@ -22,6 +23,7 @@ __all__ = [
     "OpcUaOptions",
     "Protection",
     "Right",
+    "RolledUp",
     "SessionPolicy",
     "StatusEvents",
     "Users",

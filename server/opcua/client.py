@@ -29,6 +29,23 @@ STATES: Mapping[str, type[IntEnum]] = {"Quality": MeterState, "Medium": Medium, 
 _LOST = "the connection to the hub was lost"
 
 
+def status_name(status: int) -> str:
+    """Name of an OPC UA status code; one without a name is its number in hexadecimal."""
+    found = ua.status_codes.code_to_name_doc.get(status & 0xFFFF_0000)
+    return str(found[0]) if found is not None else f"0x{status:08X}"
+
+
+def status_of(name: str) -> int | None:
+    """The OPC UA status code with this name (or number in hexadecimal), None where there is none."""
+    if name.startswith("0x"):
+        try:
+            return int(name, 16) & 0xFFFF_FFFF
+        except ValueError:
+            return None
+    found = getattr(ua.StatusCodes, name, None)
+    return int(found) if isinstance(found, int) else None
+
+
 class HubUnreachable(HubError):
     """No hub answers at the endpoint, or it refused the connection."""
 

@@ -5,6 +5,7 @@ HubError
     ├── SeamMoved           the installed asyncua is not the one that the overrides were written for
     ├── CertificateProblem  the server's own certificate cannot be made or read
     ├── PatternError        a pattern of the filter operator Like cannot be understood
+    ├── TooMuchHistory      one interval of a history read has more values than are read at once
     └── CallRefused         a method cannot be called like this; status tells the client why
 """
 
@@ -29,6 +30,10 @@ class CertificateProblem(OpcUaError):
 
 class PatternError(OpcUaError):
     """A pattern of the filter operator Like cannot be understood."""
+
+
+class TooMuchHistory(OpcUaError):
+    """One interval of a history read has more values than are read at once."""
 
 
 class CallRefused(OpcUaError):

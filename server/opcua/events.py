@@ -55,6 +55,8 @@ class EventHub:
         self._items: dict[ua.NodeId, dict[int, EventItems]] = {}
         self._count = 0
         self.filters = Filters(self._types)
+        self.keep: Callable[[Event, int], None] | None = None
+        """Told of every event and when it was received, for those who keep them."""
 
     # for those who have something to tell
 
@@ -67,6 +69,8 @@ class EventHub:
     def post(self, event: Event) -> bytes:
         """Queue an event for every item at its source and above; returns its EventId, unique for good."""
         event_id = event.event_id or secrets.token_bytes(_ID_BYTES)
+        if self.keep is not None:
+            self.keep(self._complete(event, event_id), self._clock.now_ns())
         if not self._items:
             return event_id
         occurrence: Occurrence | None = None
@@ -166,6 +170,14 @@ class EventHub:
         """Whether a user may see an event: has the right for it, and sees the unit that it comes from."""
         return self._policy.may(user, event.right) and self._sees(event.source, user)
 
+    def seen_at(self, source: ua.NodeId) -> tuple[ua.NodeId, ...]:
+        """Every object at which events of a source are to be had."""
+        return self._notifiers.chain(source)
+
+    def remembered(self, event: Event, received_ns: int) -> Occurrence:
+        """A complete event, to be delivered now or again."""
+        return Occurrence(event, received_ns, self._types, self._messages)
+
     def overflow(self) -> Occurrence:
         """An EventQueueOverflowEvent (Part 5 6.4.34)."""
         event_type = standard(ua.ObjectIds.EventQueueOverflowEventType)
@@ -175,9 +187,10 @@ class EventHub:
     # inside
 
     def _occurrence(self, event: Event, event_id: bytes) -> Occurrence:
-        name = event.source_name or self._name_of(event.source)
-        complete = replace(event, event_id=event_id, source_name=name)
-        return Occurrence(complete, self._clock.now_ns(), self._types, self._messages)
+        return self.remembered(self._complete(event, event_id), self._clock.now_ns())
+
+    def _complete(self, event: Event, event_id: bytes) -> Event:
+        return replace(event, event_id=event_id, source_name=event.source_name or self._name_of(event.source))
 
     def _sees(self, node: ua.NodeId, user: User) -> bool:
         unit = self._aspace.plant.unit_of.get(self._aspace.owner_of(node))  # type: ignore[call-overload]

@@ -12,7 +12,7 @@ from address_space.model.value import Instants, Statuses, Values
 from historian.aggregates import Configuration, value_at
 from historian.api import HistoryReader
 from server.opcua.history_moments import moment_ns
-from server.opcua.history_processed import Rollups
+from server.opcua.history_source import Source
 from server.opcua.history_variable import NS_PER_MS, Answer, Variable, around, beside, raw_of
 
 _DENSE = 100_000
@@ -29,10 +29,10 @@ class AtTimeAsk:
     at_ns: tuple[int, ...]
     simple: bool
 
-    async def page(self, reader: HistoryReader, most: int, rollups: Rollups | None = None) -> Answer:
+    async def page(self, source: Source, most: int) -> Answer:
         """At most `most` of them, made of stored values whatever the rollups are."""
         taken = np.array(self.at_ns[:most], np.int64)
-        values, codes = await self._read(reader, taken)
+        values, codes = await self._read(source.reader, taken)
         rest = self.at_ns[len(values) :]
         kind = int(self.variable.quantity.value.data_type)
         return Answer(0, kind, taken[: len(values)], values, codes, replace(self, at_ns=rest) if rest else None)
@@ -49,9 +49,7 @@ class AtTimeAsk:
             edge_ms = moment // NS_PER_MS + 1
             near = [await beside(reader, self.variable, edge_ms, backward=backward) for backward in (True, False)]
             one = np.array([moment], np.int64)
-            found.append(
-                value_at(raw_of(near, configuration), one, configuration, stepped=stepped, simple=self.simple)
-            )
+            found.append(value_at(raw_of(near, configuration), one, configuration, stepped=stepped, simple=self.simple))
         values, codes = zip(*found, strict=True)
         return np.concatenate(values), np.concatenate(codes)
 

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from asyncua import ua
 
 from address_space.model.quantity import DataType
+from address_space.nodes.wire import STATUS_CODE
 from historian.aggregates import Aggregate, Configuration, Intervals, Processed, ResultType, calculate, intervals
 from historian.aggregates.intervals import part_of
 from historian.api import HistoryReader
+from server.opcua.errors import TooMuchHistory
 from server.opcua.history_moments import moment_ns
-from server.opcua.history_variable import NS_PER_MS, Answer, TooMuch, Variable, around, raw_of
+from server.opcua.history_source import Source
+from server.opcua.history_variable import NS_PER_MS, Answer, Variable, around, raw_of
 
 VALUES_AT_ONCE = 1_000_000
 """Stored values that one page of one node is made of, at most."""
 _IN_A_THREAD = 20_000
 """From as many values on they are worked on beside the other clients."""
-_STATUS_CODE = 19
 _NUMBERS = {number.value: number for number in Aggregate}
-_SUMS = frozenset(
+NUMBERS_ONLY = frozenset(
     {
         Aggregate.AVERAGE,
         Aggregate.TIME_AVERAGE,
@@ -35,13 +37,6 @@ _SUMS = frozenset(
 """Aggregates that are made of numbers only."""
 
 
-class Rollups(Protocol):
-    """A quicker source of aggregates than stored values."""
-
-    async def processed(self, aggregate: Aggregate, variable: Variable, spans: Intervals) -> Processed | None:
-        """The same as from stored values, in rising order; None where only they can tell."""
-
-
 @dataclass(frozen=True, slots=True)
 class ProcessedAsk:
     """Intervals of `width_ns` from start to end, which lies before the start where time flows backward."""
@@ -53,12 +48,14 @@ class ProcessedAsk:
     end_ns: int
     width_ns: int
 
-    async def page(self, reader: HistoryReader, most: int, rollups: Rollups | None = None) -> Answer:
-        """At most `most` intervals; raises TooMuch where a single one has more values than are read at once."""
+    async def page(self, source: Source, most: int) -> Answer:
+        """At most `most` intervals; raises TooMuchHistory where a single one has more values than are read at once."""
         spans, more = intervals(self.start_ns, self.end_ns, self.width_ns, most)
-        found = await rollups.processed(self.aggregate, self.variable, spans) if rollups is not None else None
+        found: Processed | None = None
+        if source.rollups is not None and self.configuration == Configuration():
+            found = await source.rollups.processed(self.aggregate, self.variable, spans)
         if found is None:
-            spans, found, cut = await self._from_values(reader, spans)
+            spans, found, cut = await self._from_values(source.reader, spans)
             more = more or cut
         following: ProcessedAsk | None = None
         if more:
@@ -77,7 +74,10 @@ class ProcessedAsk:
             if not full:
                 break
             if len(spans) == 1:
-                raise TooMuch
+                raise TooMuchHistory(
+                    f"one interval of {self.variable.uid} has more than {VALUES_AT_ONCE:,} values",
+                    hint="ask for shorter intervals",
+                )
             half = len(spans) // 2
             spans, cut = part_of(spans, half, len(spans)) if spans.reverse else part_of(spans, 0, half), True
         raw = raw_of(parts, self.configuration)
@@ -99,7 +99,7 @@ class ProcessedAsk:
 _KINDS = {
     ResultType.DOUBLE: int(DataType.DOUBLE),
     ResultType.COUNT: int(DataType.INT32),
-    ResultType.STATUS: _STATUS_CODE,
+    ResultType.STATUS: STATUS_CODE,
 }
 
 
@@ -133,8 +133,8 @@ class Processing:
         if aggregate is None:
             return int(ua.StatusCodes.BadAggregateNotSupported)
         definition = variable.quantity.value
-        numeric = definition.enumeration is None and definition.data_type not in (DataType.BOOLEAN, DataType.DATETIME)
-        if aggregate in _SUMS and not numeric:
+        numeric = not definition.enumeration and definition.data_type not in (DataType.BOOLEAN, DataType.DATETIME)
+        if aggregate in NUMBERS_ONLY and not numeric:
             return int(ua.StatusCodes.BadAggregateInvalidInputs)
         return ProcessedAsk(variable, aggregate, self.configuration, self.start_ns, self.end_ns, self.width_ns)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,10 +11,8 @@ from address_space.model.quantity import Kind, Quantity
 from address_space.model.value import Instants, Statuses, Values
 from historian.aggregates import Configuration, Counting, Raw
 from historian.api import HistoryReader, Series
-from historian.counters import Limits
-
-if TYPE_CHECKING:
-    from address_space.model.point import PointSpec
+from historian.rollups.limits import Ratings
+from historian.schema import field_of
 
 FOREVER_MS = 1 << 52
 NS_PER_MS = 1_000_000
@@ -37,12 +34,12 @@ class Variable:
     counting: Counting | None = None
 
     @classmethod
-    def of(cls, uid: NodeUid, spec: PointSpec) -> Variable:
-        """A variable of a template; what is no gauge keeps its value until the next, and counters count."""
-        quantity = spec.quantity
-        counting = None
+    def of(cls, uid: NodeUid, quantity: Quantity, ratings: Ratings) -> Variable:
+        """What is no gauge keeps its value until the next, and counters count within their ratings."""
+        counting: Counting | None = None
         if quantity.kind is Kind.COUNTER:
-            counting = Counting(Limits(spec.rollover * quantity.per_unit, resolution=1.0), (), quantity.per_unit)
+            bounds = ratings.bounds([uid], (field_of(quantity),))
+            counting = Counting(ratings.limits(bounds, 0, 0), (), quantity.per_unit)
         return cls(uid, quantity, quantity.kind is not Kind.GAUGE, counting)
 
 
@@ -59,10 +56,6 @@ class Answer:
     values: Values
     codes: Statuses
     following: object | None = None
-
-
-class TooMuch(Exception):
-    """There are more values in one interval than are read at once."""
 
 
 async def around(

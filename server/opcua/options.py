@@ -36,6 +36,7 @@ class Limits:
     browse_points: int = 1_000
     history_points: int = 20
     history_values: int = 10_000
+    history_events: int = 1_000
     notifications_per_publish: int = 10_000
     retained_messages: int = 100
     retained_bytes: int = 8 * _MIB

@@ -25,6 +25,8 @@ from server.opcua.channel import Assembly
 from server.opcua.faults import Faults
 from server.opcua.hello import HubTransportLimits
 from server.opcua.history import HistoryService
+from server.opcua.history_events import EventHistory
+from server.opcua.history_source import Rollups
 from server.opcua.internal import HubInternalServer
 from server.opcua.items import ItemService
 from server.opcua.methods import CallService
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from address_space.model.live import LiveTable
     from address_space.model.plant import Plant
     from historian.api import HistoryReader
+    from historian.events import EventLog
     from server.opcua.events import EventHub
 
 _logger = logging.getLogger(__name__)
@@ -71,6 +74,9 @@ class HubServer:
         history: HistoryReader | None,
         clock: Clock,
         policy: SessionPolicy | None = None,
+        *,
+        rollups: Rollups | None = None,
+        event_log: EventLog | None = None,
     ) -> None:
         """Raises SeamMoved where the installed asyncua is not the expected one."""
         check()
@@ -88,6 +94,8 @@ class HubServer:
         subscriptions = self._iserver.subscription_service
         self.events: EventHub = subscriptions.events
         """Where to tell of what happened."""
+        kept_events = EventHistory(event_log, self.events) if event_log is not None else None
+        self.aspace.facts.keeps_events = kept_events is not None
         self._calls = CallService(self.aspace, self.policy, options.limits)
         reads.may_execute = self._calls.may_execute
         parts = Parts(
@@ -98,7 +106,9 @@ class HubServer:
             BrowseService(self.aspace, self.policy, options.limits),
             ItemService(plant, self.aspace.handle_of, subscriptions, reads, self.policy, options.limits),
             self._calls,
-            HistoryService(plant, self.aspace.handle_of, self.aspace, history, self.policy, options.limits),
+            HistoryService(
+                plant, self.aspace.handle_of, self.aspace, history, self.policy, options.limits, rollups, kept_events
+            ),
         )
         self.faults = Faults(clock)
         assembly = Assembly(options.limits.assembling_bytes)
@@ -153,6 +163,8 @@ class HubServer:
         build_types(self.aspace, self._clock.now_ns())
         fill_namespaces(self.aspace, self.options.application_uri, self._clock.now_ns())
         server_nodes.fill_server_nodes(self.aspace, self.options, self._clock.now_ns())
+        if self.aspace.facts.keeps_events:
+            server_nodes.offer_event_history(self.aspace, self.options.limits.history_events, self._clock.now_ns())
         server_nodes.serve_diagnostics(self._iserver)
         self._calls.prepare()
 

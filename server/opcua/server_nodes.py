@@ -9,6 +9,7 @@ from asyncua.server.address_space import AddressSpace, AttributeValue
 
 from address_space.model.clock import to_datetime
 from address_space.model.quantity import LOCALES
+from address_space.nodes.standard import AGGREGATES, ORGANIZES, READ_EVENT_HISTORY, SUBSCRIBE_TO_EVENTS
 from server.opcua import diagnostics
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def fill_server_nodes(aspace: AddressSpace, options: OpcUaOptions, now_ns: int) 
         put(aspace, f"Server_ServerStatus_BuildInfo_{field}", getattr(info, field), _T.String, now_ns)
     put(aspace, "Server_ServerStatus_BuildInfo_BuildDate", info.BuildDate, _T.DateTime, now_ns)
     _diagnostics(aspace, ua.ServerDiagnosticsSummaryDataType(), now_ns)
+    _offer_aggregates(aspace)
     _fill_rest(aspace, now_ns)
 
 
@@ -229,6 +231,44 @@ def _diagnostics(aspace: AddressSpace, told: ua.ServerDiagnosticsSummaryDataType
     put(aspace, _SUMMARY, told, _T.ExtensionObject, now_ns)
     for field in _SUMMARY_FIELDS:
         put(aspace, f"{_SUMMARY}_{field}", getattr(told, field), _T.UInt32, now_ns)
+
+
+def offer_event_history(aspace: AddressSpace, most: int, now_ns: int) -> None:
+    """Tell that events are kept, and that those of all sources can be read at Server."""
+    for name in ("HistoryServerCapabilities_", "Server_ServerCapabilities_HistoryServerCapabilities_"):
+        told = (("AccessHistoryEventsCapability", True, _T.Boolean), ("MaxReturnEventValues", most, _T.UInt32))
+        for flag, value, variant in told:
+            put(aspace, name + flag, value, variant, now_ns)
+    bits = ua.Variant(SUBSCRIBE_TO_EVENTS | READ_EVENT_HISTORY, _T.Byte)
+    server = aspace[ua.NodeId(ua.ObjectIds.Server)]
+    server.attributes[ua.AttributeIds.EventNotifier] = AttributeValue(ua.DataValue(bits))
+
+
+def _offer_aggregates(aspace: AddressSpace) -> None:
+    """Let both folders of aggregate functions lead to those that HistoryRead answers."""
+    for folder in (
+        ua.ObjectIds.Server_ServerCapabilities_AggregateFunctions,
+        ua.ObjectIds.HistoryServerCapabilities_AggregateFunctions,
+    ):
+        parent = aspace[ua.NodeId(folder)]
+        for number in AGGREGATES:
+            function = aspace[ua.NodeId(number)]
+            name, shown = (
+                function.attributes[which].value.Value.Value
+                for which in (ua.AttributeIds.BrowseName, ua.AttributeIds.DisplayName)
+            )
+            kind = ua.NodeId(ua.ObjectIds.AggregateFunctionType)
+            parent.references.append(
+                ua.ReferenceDescription(
+                    ORGANIZES,
+                    IsForward=True,
+                    NodeId=function.nodeid,
+                    BrowseName=name,
+                    DisplayName=shown,
+                    NodeClass=ua.NodeClass.Object,
+                    TypeDefinition=kind,
+                )
+            )
 
 
 def _withhold(aspace: AddressSpace) -> None:

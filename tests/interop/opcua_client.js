@@ -7,6 +7,7 @@ const path = require("path");
 const readline = require("readline");
 const opcua = require("node-opcua-client");
 const types = require("node-opcua-types");
+const { AggregateFunction } = require("node-opcua-constants");
 const { OPCUACertificateManager } = require("node-opcua-certificate-manager");
 
 const { AttributeIds, BrowseDirection, NodeClassMask, TimestampsToReturn, UserTokenType } = opcua;
@@ -332,6 +333,38 @@ const commands = {
     await subscriptions.get(id).subscription.terminate();
     subscriptions.delete(id);
     return {};
+  },
+  // Aggregates of several nodes, one each, as the library itself asks for them.
+  async aggregates({ nodes, start, end, interval }) {
+    const functions = nodes.map(([, name]) => AggregateFunction[name]);
+    const asked = nodes.map(([nodeId]) => ({ nodeId }));
+    const results = await session.readAggregateValue(asked, new Date(start), new Date(end), functions, interval);
+    return {
+      results: results.map((result) => ({
+        status: result.statusCode.name,
+        values: result.historyData && result.historyData.dataValues ? result.historyData.dataValues.map(dataValue) : [],
+      })),
+    };
+  },
+  // Events that were kept, with the fields asked for.
+  async eventHistory({ nodeId, start, end, fields }) {
+    const request = new opcua.HistoryReadRequest({
+      historyReadDetails: new types.ReadEventDetails({
+        numValuesPerNode: 0,
+        startTime: new Date(start),
+        endTime: new Date(end),
+        filter: opcua.constructEventFilter(fields),
+      }),
+      timestampsToReturn: TimestampsToReturn.Both,
+      releaseContinuationPoints: false,
+      nodesToRead: [{ nodeId }],
+    });
+    const [result] = (await session.performMessageTransaction(request)).results;
+    const events = result.historyData && result.historyData.events ? result.historyData.events : [];
+    return {
+      status: result.statusCode.name,
+      events: events.map((one) => Object.fromEntries(fields.map((name, at) => [name, plain(one.eventFields[at].value)]))),
+    };
   },
   // Raw history with paging: the same details with each continuation point until there is none.
   async history({ nodeId, start, end, num, bounds, timestamps, release, maxPages }) {

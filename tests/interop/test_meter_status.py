@@ -27,6 +27,7 @@ from address_space.model import (
     UnitHandle,
 )
 from foreign import ForeignClient, Town, until
+from historian.events import EventLog
 from server.engine import Engine
 from server.opcua import HubServer, OpcUaOptions, StatusEvents
 
@@ -46,7 +47,8 @@ class Meter:
         plant = Plant([HierarchyNode(NodeUid("north"), NodeKind.REGION, "North")], [unit])
         live = LiveTable(plant, clock.now_ns())
         options = OpcUaOptions(folder, host="127.0.0.1", port=0, allow_none=True, allow_anonymous=True)
-        self.server = HubServer(plant, live, options, None, clock)
+        self.log = EventLog(folder / "history", clock)
+        self.server = HubServer(plant, live, options, None, clock, event_log=self.log)
         events = StatusEvents(plant, self.server.aspace.model, self.server.events.post, clock)
         self.engine = Engine(plant, live, self.server.projection, None, clock, events)
 
@@ -61,8 +63,9 @@ async def meter(tmp_path: Path) -> AsyncIterator[Meter]:
     require_node()
     made = Meter(tmp_path)
     await made.server.start()
-    yield made
-    await made.server.stop()
+    async with made.log:
+        yield made
+        await made.server.stop()
 
 
 async def read(client: Foreign, *names: str, attribute: str = "Value") -> list[Any]:
@@ -84,6 +87,25 @@ async def test_states_are_browsed_read_and_explained(meter: Meter) -> None:
         assert texts["answers"][1]["value"]["text"] == "Yes"
         found = await client("translate", start="ns=2;s=m1", path="/3:Switch/3:State")
         assert found["targets"] == ["ns=2;s=m1.Switch.State"]
+
+
+@pytest.mark.asyncio
+async def test_a_change_of_state_can_be_read_again_later(meter: Meter) -> None:
+    meter.read(2.0, 1.0, 0.0, 7.0)
+    meter.read(1.0, 1.0, 0.0, 7.0)
+    await meter.log.flush()
+    async with Foreign() as client:
+        await client("connect", url=meter.server.endpoint_urls[0])
+        now = meter.clock.now_ns() // 1_000_000
+        for node in ("i=2253", "ns=2;s=north", "ns=2;s=m1"):
+            told = await client("eventHistory", nodeId=node, start=now - 60_000, end=now + 60_000, fields=FIELDS)
+            assert told["status"] == "Good"
+            (event,) = told["events"]
+            assert event["3:Quantity"] == "Switch.State"
+            assert (event["3:OldValue"], event["3:NewValue"]) == (2, 1)
+            assert "Closed" in event["Message"]["text"]
+        early = await client("eventHistory", nodeId="ns=2;s=m1", start=1000, end=2000, fields=FIELDS)
+        assert (early["status"], early["events"]) == ("GoodNoData", [])
 
 
 @pytest.mark.asyncio

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from asyncua import ua
 from asyncua.server.address_space import ViewService
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from address_space.model import Plant
@@ -39,6 +39,7 @@ def step(name: str, namespace: int = 3, **given: object) -> ua.RelativePathEleme
     return ua.RelativePathElement(TargetName=ua.QualifiedName(name, namespace), **{**defaults, **given})
 
 
+@settings(deadline=None)  # the first browse finds out which reference types there are
 @given(
     identifier=st.sampled_from(NODES),
     direction=st.sampled_from(list(ua.BrowseDirection)[:3]),

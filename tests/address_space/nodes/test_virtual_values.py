@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from address_space.model import GOOD, NodeUid, Plant, PointId, Quantity, Reason
 from address_space.nodes import SystemInfo, VirtualAddressSpace
+from address_space.nodes.standard import AGGREGATES, ORGANIZES
 
 A, T = ua.AttributeIds, ua.VariantType
 MakeSpace = Callable[[Plant], VirtualAddressSpace]
@@ -123,8 +124,19 @@ def test_recorded_variables_offer_history_and_others_do_not(space: VirtualAddres
     assert read(space, "m0.VoltageL1.HAConfiguration.Stepped").Value.Value is False
     assert read(space, "m0.ActiveEnergyImport.HAConfiguration.Stepped").Value.Value is True
     assert read(space, "m0.VoltageL1.HAConfiguration.ExceptionDeviation").Value.Value == 0.5
+    assert read(space, "m0.VoltageL1.HAConfiguration.MinTimeInterval").Value.Value == 5000.0
+    functions = ua.NodeId("m0.VoltageL1.HAConfiguration.AggregateFunctions", 2)
+    organized = [one.NodeId for one in space.references(functions) if one.ReferenceTypeId == ORGANIZES]
+    assert organized == [ua.NodeId(number) for number in AGGREGATES]
     assert read(space, "m0.PowerFactor", A.AccessLevel).Value.Value == 1
     assert ua.NodeId("m0.PowerFactor.HAConfiguration", 2) not in space
+
+
+def test_the_start_of_the_archive_is_asked_for_when_it_is_read(fresh: VirtualAddressSpace) -> None:
+    path = "m0.VoltageL1.HAConfiguration.StartOfArchive"
+    assert read(fresh, path).Value.Value == datetime(1601, 1, 1, tzinfo=UTC)
+    fresh.facts.archive_start = lambda: datetime(2026, 5, 1, tzinfo=UTC)
+    assert read(fresh, path).Value.Value == datetime(2026, 5, 1, tzinfo=UTC)
 
 
 def test_clients_are_told_to_sample_no_faster_than_the_meter_is_polled(space: VirtualAddressSpace) -> None:

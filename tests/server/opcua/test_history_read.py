@@ -181,9 +181,17 @@ async def test_nodes_without_history_say_why(client, node: str, code: int) -> No
     assert result.StatusCode.value == code
 
 
-async def test_modified_and_processed_history_is_unsupported(client) -> None:
-    processed = ua.ReadProcessedDetails(_at(0), _at(90), 1000.0, [ua.NodeId(ua.ObjectIds.AggregateFunction_Average)])
-    for details in (_details(0, 50, modified=True), processed):
+async def test_the_history_of_edits_is_empty_while_nothing_was_edited(client) -> None:
+    (result,) = await _read(client, _details(0, 50, modified=True))
+    assert result.StatusCode.value == _STATUS.GoodNoData
+    assert isinstance(result.HistoryData, ua.HistoryModifiedData)
+    assert result.HistoryData.DataValues == [] == result.HistoryData.ModificationInfos
+    (bounds,) = await _read(client, _details(0, 50, modified=True, bounds=True))
+    assert bounds.StatusCode.value == _STATUS.BadInvalidArgument
+
+
+async def test_history_of_events_and_annotations_is_unsupported(client) -> None:
+    for details in (ua.ReadEventDetails(0, _at(0), _at(90), ua.EventFilter()), ua.ReadAnnotationDataDetails([_at(0)])):
         (result,) = await _read(client, details)
         assert result.StatusCode.value == _STATUS.BadHistoryOperationUnsupported
 
