@@ -12,6 +12,7 @@ from historian.api import Series
 from historian.calendar import Instants
 from historian.counters import Advance, Move
 from historian.schema import QualityFlag, quality_flags
+from historian.shares import shared
 
 Floats = NDArray[np.float64]
 _BAD = 0x80000000
@@ -75,23 +76,19 @@ def consumption(advances: Sequence[Advance], edges_ms: Instants) -> tuple[Floats
     makes more of it than the edge's own reading would have told. A bucket that no advance reaches has NaN.
     """
     buckets = max(len(edges_ms) - 1, 0)
-    amounts, reached = np.zeros(buckets), np.zeros(buckets, np.bool_)
     flags = np.zeros(buckets, np.uint16)
-    for advance in advances:
-        low = max(int(np.searchsorted(edges_ms, advance.from_ms, "right")) - 1, 0)
-        high = min(int(np.searchsorted(edges_ms, advance.to_ms, "left")), buckets)
-        span = advance.to_ms - advance.from_ms
-        for bucket in range(low, high):
-            begin, end = int(edges_ms[bucket]), int(edges_ms[bucket + 1])
-            part = min(end, advance.to_ms) - max(begin, advance.from_ms)
-            if part <= 0:
-                continue
-            amounts[bucket] += advance.amount * part / span
-            reached[bucket] = True
-            flags[bucket] |= _flag(advance.move)
-            if part < span and advance.amount:
-                flags[bucket] |= int(QualityFlag.ESTIMATED)
-    amounts[~reached] = np.nan
+    if not advances or not buckets:
+        return np.full(buckets, np.nan), flags
+    amount = np.array([advance.amount for advance in advances], np.float64)
+    start = np.array([advance.from_ms for advance in advances], np.int64)
+    end = np.array([advance.to_ms for advance in advances], np.int64)
+    parts = shared(start, end, amount, edges_ms)
+    amounts: Floats = np.bincount(parts.bucket, parts.amount, buckets).astype(np.float64)
+    amounts[np.bincount(parts.bucket, minlength=buckets) == 0] = np.nan
+    moves = np.array([_flag(advance.move) for advance in advances], np.uint16)
+    np.bitwise_or.at(flags, parts.bucket, moves[parts.span])
+    guessed = parts.bucket[parts.split & (amount[parts.span] > 0)]
+    flags[guessed] |= int(QualityFlag.ESTIMATED)
     return amounts, flags
 
 

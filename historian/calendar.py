@@ -11,6 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 MINUTE_MS = 60_000
+DAY_MS = 86_400_000
+_EPOCH = date(1970, 1, 1).toordinal()
+_FIRST_DAY = -3650
+_LAST_DAY = date(2200, 1, 1).toordinal() - _EPOCH
+LAST_MS = (_LAST_DAY - 2) * DAY_MS
+"""`Days` knows no later day."""
 Instants = NDArray[np.int64]
 
 
@@ -37,6 +43,58 @@ def day_start(day: date, zone: ZoneInfo) -> int:
 def local_day(time_ms: int, zone: ZoneInfo) -> date:
     """The local day of an instant."""
     return datetime.fromtimestamp(time_ms / 1000, zone).date()
+
+
+class Days:
+    """Local days by number (days since 1970), many instants at a time. May be used from any thread."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self.zone = zone
+        self._known: tuple[int, Instants] = (0, np.empty(0, np.int64))
+        """First day that is known, and when each day from it on begins; replaced as a whole."""
+
+    def numbers(self, time_ms: Instants) -> NDArray[np.int64]:
+        """The local day of each instant."""
+        if not len(time_ms):
+            return np.empty(0, np.int64)
+        low, high = int(time_ms.min()), int(time_ms.max())
+        first, starts = self._cover(low // DAY_MS - 2, high // DAY_MS + 3)
+        return np.searchsorted(starts, time_ms, "right") - 1 + first
+
+    def starts(self, numbers: NDArray[np.int64]) -> Instants:
+        """When each day begins."""
+        if not len(numbers):
+            return np.empty(0, np.int64)
+        first, starts = self._cover(int(numbers.min()), int(numbers.max()) + 1)
+        found: Instants = starts[numbers - first]
+        return found
+
+    def number(self, time_ms: int) -> int:
+        """The local day of one instant."""
+        return int(self.numbers(np.array([time_ms], np.int64))[0])
+
+    def start(self, number: int) -> int:
+        """When one day begins."""
+        return int(self.starts(np.array([number], np.int64))[0])
+
+    def edges(self, number: int, width: Width) -> Instants:
+        """Edges of the buckets of one day, `width` within it or the day itself."""
+        begin, end = self.start(number), self.start(number + 1)
+        step = width.minutes * MINUTE_MS
+        return np.append(np.arange(begin, end, step or end - begin, dtype=np.int64), end)
+
+    def _cover(self, first: int, last: int) -> tuple[int, Instants]:
+        """Know the beginnings of days `first` … `last`."""
+        first, last = max(first, _FIRST_DAY), min(last, _LAST_DAY)
+        known_first, known = self._known
+        if len(known) and known_first <= first and last < known_first + len(known):
+            return self._known
+        if len(known):
+            first, last = min(first, known_first), max(last, known_first + len(known) - 1)
+        days = [date.fromordinal(_EPOCH + number) for number in range(first, last + 1)]
+        covered = (first, np.array([day_start(day, self.zone) for day in days], np.int64))
+        self._known = covered
+        return covered
 
 
 def edges(start_ms: int, end_ms: int, width: Width, zone: ZoneInfo) -> Instants:

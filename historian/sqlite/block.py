@@ -66,7 +66,7 @@ def pack(block: DayBlock) -> bytes:
     kept = np.flatnonzero(block.present.any(axis=0)).tolist()
     values = np.ascontiguousarray(block.values[:, kept].T)
     has_value = ~np.isnan(values)
-    numbers, codings = _to_integers(_fill(values, has_value))
+    numbers, codings = to_integers(fill(values, has_value))
     streams, lengths = varint.encode(_differences(numbers).ravel())
     sizes = lengths.reshape(len(kept), rows).sum(axis=1).tolist() if rows else [0] * len(kept)
     gappy = set(np.flatnonzero(~has_value.all(axis=1)).tolist())
@@ -160,7 +160,7 @@ def _unpack_times(data: bytes, rows: int, first: int, step: int) -> NDArray[np.i
     return time_ms
 
 
-def _fill(values: NDArray[np.float64], has_value: NDArray[np.bool_]) -> NDArray[np.float64]:
+def fill(values: NDArray[np.float64], has_value: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Values with each gap filled from the row before, or the first value, or 0."""
     if has_value.all():
         return values
@@ -173,7 +173,7 @@ def _fill(values: NDArray[np.float64], has_value: NDArray[np.bool_]) -> NDArray[
     return filled
 
 
-def _to_integers(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], list[int]]:
+def to_integers(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], list[int]]:
     """Each column (a row here) as whole numbers, and the coding that gives back exactly its bits."""
     numbers = values.view(np.int64).copy()
     codings = np.full(len(values), _FLOAT64)
@@ -216,12 +216,13 @@ def _accumulate_floats(numbers: NDArray[np.int64], cuts: list[PackedColumn], cou
     running -= np.repeat(before, counts)
     codings = {cut.coding for cut in cuts}
     if len(codings) == 1:
-        return _to_floats(running, codings.pop())
+        return to_floats(running, codings.pop())
     parts = np.split(running, ends[:-1])
-    return np.concatenate([_to_floats(part, cut.coding) for part, cut in zip(parts, cuts, strict=True)])
+    return np.concatenate([to_floats(part, cut.coding) for part, cut in zip(parts, cuts, strict=True)])
 
 
-def _to_floats(numbers: NDArray[np.int64], coding: int) -> NDArray[np.float64]:
+def to_floats(numbers: NDArray[np.int64], coding: int) -> NDArray[np.float64]:
+    """The values that `to_integers` made these numbers of; raises DamagedHistory for an unknown coding."""
     if coding <= _LARGEST_SCALE:
         return numbers / 10.0**coding
     if coding == _FLOAT32:

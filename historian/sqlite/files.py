@@ -112,6 +112,12 @@ def months(folder: Path) -> list[Month]:
     return sorted(match[1] for match in found if match)
 
 
+def begins_ms(folder: Path) -> int | None:
+    """A time before which nothing is stored, None where nothing is stored at all."""
+    found = months(folder) if folder.is_dir() else []
+    return first_day(found[0]) * DAY_MS if found else None
+
+
 def hot_tables(connection: sqlite3.Connection) -> set[Table]:
     """The hot days of a month's file."""
     names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from address_space.model.ids import NodeUid
-from address_space.model.quantity import Quantity
+from address_space.model.quantity import Quantity, by_path
 from historian.api import Series
 from historian.errors import DamagedHistory
 from historian.schema import Measurement, field_of, measurement_of
@@ -117,6 +117,23 @@ class Reader:
         field = field_of(quantity)
         return Column(measurement, found[0], fields.index(field)) if field in fields else None
 
+    def kept(self) -> dict[NodeUid, tuple[Quantity, ...]]:
+        """Contract of `HistoryIndex.kept`."""
+        query = (
+            "SELECT s.uid, l.fields FROM series s JOIN columns c ON c.p = s.p JOIN layout l ON l.id = c.layout "
+            "ORDER BY s.uid, c.m"
+        )
+        found: dict[NodeUid, tuple[Quantity, ...]] = {}
+        layouts: dict[str, tuple[Quantity, ...]] = {}
+        with translated(str(self.folder / FILE)):
+            for uid, fields in self.catalogue().execute(query):
+                if fields not in layouts:
+                    named = map(by_path, json.loads(fields))
+                    layouts[fields] = tuple(quantity for quantity in named if quantity is not None)
+                unit = NodeUid(uid)
+                found[unit] = found.get(unit, ()) + layouts[fields]
+        return found
+
     def read(
         self, unit: NodeUid, quantity: Quantity, start_ms: int, end_ms: int, limit: int, *, newest_first: bool
     ) -> Series:
@@ -164,6 +181,10 @@ class Reader:
         finally:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
+
+    def told(self, place: str, error: DamagedHistory) -> None:
+        """Pass on that a part is damaged."""
+        self._damage(place, error.what)
 
     def _spoilt(self, month: Month, error: DamagedHistory) -> None:
         self._forget(month)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -14,10 +14,12 @@ from typing import Self, TypeVar
 from address_space.model.clock import Clock
 from address_space.model.ids import NodeUid
 from address_space.model.quantity import Quantity
-from historian.api import Latest, Readings, Sample, Series, SeriesIds
-from historian.errors import StoreClosed
-from historian.sqlite import latest
-from historian.sqlite.files import DAY_MS, FIRST_DAY, LAST_DAY, StoreOptions, day_of
+from historian.api import Latest, Readings, Rows, Sample, Series, SeriesIds
+from historian.errors import StoreClosed, StoreFailed
+from historian.schema import Measurement
+from historian.sqlite import bulk, latest
+from historian.sqlite.catalogue import FILE as CATALOGUE
+from historian.sqlite.files import DAY_MS, FIRST_DAY, LAST_DAY, StoreOptions, begins_ms, day_of
 from historian.sqlite.packing import maintain
 from historian.sqlite.reader import Reader
 from historian.sqlite.writer import Writer
@@ -37,11 +39,14 @@ class SqliteStore:
     """History in a folder of SQLite files: `HistoryReader` and `HistoryWriter`. Use with `async with`.
 
     Every call raises HistoryError where the store cannot do it; damaged parts are skipped, logged once and
-    listed in `damage`.
+    listed in `damage`. With `read_only` nothing is written and another process may write meanwhile.
     """
 
-    def __init__(self, folder: Path, clock: Clock, options: StoreOptions | None = None) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock, options: StoreOptions | None = None, *, read_only: bool = False
+    ) -> None:
         self.folder = folder
+        self._read_only = read_only
         self.options = options if options is not None else StoreOptions()
         self.damage: dict[str, str] = {}
         """What is wrong, by place."""
@@ -62,12 +67,15 @@ class SqliteStore:
         await self.close()
 
     async def open(self) -> None:
-        """Open or make the files; raises HistoryError."""
+        """Open or make the files (with `read_only` they must be there); raises HistoryError."""
+        if self._read_only and not await asyncio.to_thread((self.folder / CATALOGUE).is_file):
+            raise StoreFailed("there is no history", where=str(self.folder), hint="check data_dir in hub.toml")
         self._writing = ThreadPoolExecutor(1, "history-writer")
         self._reading = ThreadPoolExecutor(self.options.readers, "history-reader")
         loop = asyncio.get_running_loop()
         try:
-            self._writer = await loop.run_in_executor(self._writing, Writer, self.folder, self.options)
+            if not self._read_only:
+                self._writer = await loop.run_in_executor(self._writing, Writer, self.folder, self.options)
         except BaseException:
             self._writing.shutdown(wait=False)
             self._reading.shutdown(wait=False)
@@ -80,14 +88,15 @@ class SqliteStore:
         """Finish what was asked for and release the files; a second call does nothing."""
         writing, reading, writer = self._writing, self._reading, self._writer
         self._writing = self._reading = self._writer = None
-        if writing is None or reading is None or writer is None:
+        if writing is None or reading is None:
             return
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, reading.shutdown)
         while not self._readers.empty():
             self._readers.get().close()
         try:
-            await loop.run_in_executor(writing, writer.close)
+            if writer is not None:
+                await loop.run_in_executor(writing, writer.close)
         finally:
             await loop.run_in_executor(None, writing.shutdown)
 
@@ -150,6 +159,21 @@ class SqliteStore:
         """The newest value that each unit has of each quantity; a status without a value does not count."""
         return await self._read(lambda reader: latest.latest(reader, units, quantities))
 
+    async def read_rows(
+        self, units: Sequence[NodeUid], measurement: Measurement, start_ms: int, end_ms: int
+    ) -> list[Rows]:
+        """All that is stored of one measurement of many units with start_ms <= time < end_ms."""
+        start_ms, end_ms = max(start_ms, _BEGIN_MS), min(end_ms, _END_MS)
+        return await self._read(lambda reader: bulk.read_rows(reader, units, measurement, start_ms, end_ms))
+
+    async def kept(self) -> Mapping[NodeUid, tuple[Quantity, ...]]:
+        """As `HistoryIndex.kept`."""
+        return await self._read(Reader.kept)
+
+    async def begins(self) -> int | None:
+        """A time at or before the first stored reading, None where nothing is stored."""
+        return await self._read(lambda reader: begins_ms(reader.folder))
+
     # threads
 
     async def _write(self, work: Callable[[Writer], _Result]) -> _Result:
@@ -176,6 +200,8 @@ class SqliteStore:
             _log.error("damaged history skipped place=%s what=%s", place, what)
 
     def _closed(self) -> StoreClosed:
+        if self._read_only and self._writing is not None:
+            return StoreClosed("the history store is open for reading only", where=str(self.folder))
         return StoreClosed("the history store is not open", where=str(self.folder))
 
 

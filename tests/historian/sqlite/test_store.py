@@ -348,3 +348,15 @@ def test_the_store_agrees_with_a_dictionary(
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(run(Path(folder)))
+
+
+async def test_a_store_that_is_open_for_reading_only_writes_nothing_and_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StoreFailed, match="no history"):
+        await SqliteStore(tmp_path / "nowhere", ManualClock(), read_only=True).open()
+    assert not (tmp_path / "nowhere").exists()
+    async with SqliteStore(tmp_path, ManualClock()) as store:
+        await store.series([NodeUid("a")])
+    async with SqliteStore(tmp_path, ManualClock(), read_only=True) as store:
+        assert await store.kept() == {}
+        with pytest.raises(StoreClosed, match="reading only"):
+            await store.series([NodeUid("b")])

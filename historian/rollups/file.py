@@ -1,0 +1,346 @@
+"""Where rollups lie: one SQLite file, used from one thread at a time.
+
+    q_e q_i  quarters of an hour, h_e h_i  hours: a row for each unit and local day, key = day << 32 | unit
+    d_e d_i  days: a row for each unit and month, key = month << 32 | unit (months since year 0), 31 buckets
+    dirty    hours of unit-days that wait to be computed again, as bits; doing: those that are being computed
+    anomaly  registers that did not simply go on
+
+e is energy, i is inst. A row carries the layout of its fields and its CRC-32.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from historian.calendar import Width
+from historian.errors import DamagedHistory, WrongFormat
+from historian.rollups import codec
+from historian.rollups.figures import Figure, Figures, Shape, composed, empty
+from historian.schema import Measurement
+from historian.sqlite.files import PREFIX, connect, connect_reader, translated
+
+FORMAT = 1
+FILE = "rollups.db"
+DAYS_A_MONTH = 31
+MOST_ANOMALIES = 20_000
+_LETTER = {Width.QUARTER: "q", Width.HOUR: "h", Width.DAY: "d"}
+_LOW = 0xFFFFFFFF
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unit(p INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS layout(id INTEGER PRIMARY KEY, fields TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS dirty(day INTEGER, p INTEGER, mask INTEGER NOT NULL, PRIMARY KEY(day, p)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS doing(day INTEGER, p INTEGER, mask INTEGER NOT NULL, PRIMARY KEY(day, p)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS anomaly(p INTEGER, field TEXT, t INTEGER, move TEXT NOT NULL, a REAL, b REAL,
+  PRIMARY KEY(p, field, t)) WITHOUT ROWID;
+"""
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """A register that did not simply go on, in base units."""
+
+    unit: int
+    field: str
+    time_ms: int
+    move: str
+    before: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """Rows of units that share their fields."""
+
+    fields: tuple[str, ...]
+    units: Numbers
+    data: list[bytes]
+
+
+class RollupFile:
+    """Reads, and writes where it is opened for writing. `damaged` are rows found so, (width, period, unit)."""
+
+    def __init__(self, path: Path, *, writing: bool) -> None:
+        self.path = path
+        self.damaged: list[tuple[Width, int, int]] = []
+        self._layouts: dict[int, tuple[str, ...]] = {}
+        self._numbers: dict[tuple[str, ...], int] = {}
+        with translated(str(path)):
+            if not writing:
+                self.connection = connect_reader(path)
+                return
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.connection = connect(path, cache_mb=32)
+            found = self.connection.execute("PRAGMA user_version").fetchone()[0]
+            if found > FORMAT:
+                self.connection.close()
+                raise WrongFormat(
+                    f"the rollups have format {found}, this hub knows {FORMAT}",
+                    where=str(path),
+                    hint="run the newer hub, or move the file away: rollups are computed again from the readings",
+                )
+            self.connection.executescript(_TABLES)
+            for letter in _LETTER.values():
+                for measurement in PREFIX.values():
+                    self.connection.execute(
+                        f"CREATE TABLE IF NOT EXISTS {letter}_{measurement}"
+                        "(key INTEGER PRIMARY KEY, l INTEGER NOT NULL, crc INTEGER NOT NULL, d BLOB NOT NULL)"
+                    )
+            self.connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def close(self) -> None:
+        """Release the file."""
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        with translated(str(self.path)):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    # names and notes
+
+    def units(self, uids: Sequence[str]) -> Numbers:
+        """Numbers of units, given out on first sight."""
+        listed = json.dumps(list(uids))
+        query = "SELECT s.p FROM json_each(?) w LEFT JOIN unit s ON s.uid = w.value ORDER BY w.key"
+        with translated(str(self.path)):
+            found = [row[0] for row in self.connection.execute(query, (listed,))]
+            if None in found:
+                self.connection.execute(
+                    "INSERT OR IGNORE INTO unit(uid) SELECT value FROM json_each(?) ORDER BY key", (listed,)
+                )
+                found = [row[0] for row in self.connection.execute(query, (listed,))]
+        return np.array(found, np.int64)
+
+    def known_numbers(self, uids: Sequence[str]) -> Numbers:
+        """Numbers of units, -1 for one that never had one."""
+        query = "SELECT ifnull(s.p, -1) FROM json_each(?) w LEFT JOIN unit s ON s.uid = w.value ORDER BY w.key"
+        with translated(str(self.path)):
+            found = self.connection.execute(query, (json.dumps(list(uids)),)).fetchall()
+        return np.array([number for (number,) in found], np.int64)
+
+    def known_units(self) -> dict[int, str]:
+        """All units that ever had a number."""
+        with translated(str(self.path)):
+            return dict(self.connection.execute("SELECT p, uid FROM unit"))
+
+    def note(self, name: str) -> int | str | None:
+        """Something to remember."""
+        with translated(str(self.path)):
+            found = self.connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return found[0] if found else None
+
+    def remember(self, name: str, value: int | str) -> None:
+        """Remember something."""
+        with translated(str(self.path)):
+            self.connection.execute("INSERT OR REPLACE INTO meta(name, value) VALUES (?, ?)", (name, value))
+
+    def forget_all(self) -> None:
+        """Drop all figures: they were made for another time zone."""
+        with self.transaction():
+            for table in self._tables():
+                self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - name from an enumeration
+            for table in ("dirty", "doing", "anomaly", "meta"):
+                self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
+
+    # figures
+
+    def units_of(self, width: Width, measurement: Measurement, period: int, after: int, most: int) -> Numbers:
+        """Units behind `after` that have a row of a period, in their order."""
+        query = f"SELECT key FROM {_table(width, measurement)} WHERE key > ? AND key <= ? ORDER BY key LIMIT ?"  # noqa: S608
+        low = period << 32
+        with translated(str(self.path)):
+            keys = self.connection.execute(query, (low | max(after, 0), low | _LOW, most)).fetchall()
+        return np.array([key & _LOW for (key,) in keys], np.int64)
+
+    def load(self, width: Width, measurement: Measurement, period: int, units: Numbers) -> list[Packed]:
+        """Rows of units, by their fields; damaged ones are left out and listed."""
+        query = (
+            f"SELECT t.key, t.l, t.crc, t.d FROM json_each(?) w "  # noqa: S608 - name from an enumeration
+            f"JOIN {_table(width, measurement)} t ON t.key = w.value"
+        )
+        groups: dict[int, tuple[list[int], list[bytes]]] = {}
+        with translated(str(self.path)):
+            keys = json.dumps([period << 32 | unit for unit in units.tolist()])
+            for key, layout, crc, data in self.connection.execute(query, (keys,)):
+                if zlib.crc32(data) != crc:
+                    self.damaged.append((width, period, key & _LOW))
+                    continue
+                numbers, blobs = groups.setdefault(layout, ([], []))
+                numbers.append(key & _LOW)
+                blobs.append(data)
+        return [
+            Packed(self._fields(layout), np.array(numbers, np.int64), blobs)
+            for layout, (numbers, blobs) in groups.items()
+        ]
+
+    def rows(
+        self, width: Width, period: int, shape: Shape, units: Numbers, buckets: int
+    ) -> list[tuple[Numbers, Figures]]:
+        """Whole rows of units, by their fields."""
+        found: list[tuple[Numbers, Figures]] = []
+        for packed in self.load(width, shape.measurement, period, units):
+            figures = self._decoded(width, period, shape, packed, buckets)
+            if figures is not None:
+                found.append((packed.units, figures))
+        return found
+
+    def splice(
+        self, width: Width, period: int, buckets: int, first: int, units: Numbers, new: Figures
+    ) -> list[tuple[Numbers, Figures]]:
+        """Put figures into the units' rows from bucket `first` on; gives the whole rows. Runs in a transaction."""
+        shape, count = new.shape, new.data.shape[3]
+        rows: list[tuple[Numbers, Figures]] = []
+        known = np.zeros(len(units), np.bool_)
+        order = np.argsort(units)
+        for packed in self.load(width, shape.measurement, period, units):
+            place = order[np.searchsorted(units[order], packed.units)]
+            old = self._decoded(width, period, shape, packed, buckets)
+            if old is None:
+                continue
+            known[place] = True
+            fields = (*packed.fields, *(field for field in new.fields if field not in packed.fields))
+            whole = old if len(fields) == len(packed.fields) else widened(old, fields)
+            columns = [fields.index(field) for field in new.fields]
+            whole.data[:, columns, :, first : first + count] = _kept_or_new(
+                shape, whole.data[:, columns, :, first : first + count], new.data[place]
+            )
+            rows.append((packed.units, whole))
+        fresh = np.flatnonzero(~known)
+        if len(fresh):
+            whole = empty(shape, new.fields, len(fresh), buckets)
+            whole.data[..., first : first + count] = new.data[fresh]
+            rows.append((units[fresh], whole))
+        for numbers, whole in rows:
+            self._store(width, period, numbers, whole)
+        return rows
+
+    def compose_days(self, period: int, day_of_month: int, rows: Sequence[tuple[Numbers, Figures]]) -> list[Figures]:
+        """From whole days of hours the day in the units' months. Runs in a transaction."""
+        found: list[Figures] = []
+        for numbers, hours in rows:
+            day = composed(hours, np.zeros(1, np.int64))
+            self.splice(Width.DAY, period, DAYS_A_MONTH, day_of_month - 1, numbers, day)
+            found.append(day)
+        return found
+
+    def drop(self, width: Width, before_period: int) -> None:
+        """Drop rows of earlier periods."""
+        for measurement in PREFIX:
+            with translated(str(self.path)):
+                self.connection.execute(
+                    f"DELETE FROM {_table(width, measurement)} WHERE key < ?",  # noqa: S608 - name from an enumeration
+                    (before_period << 32,),
+                )
+
+    # anomalies
+
+    def replace_anomalies(self, unit: int, fields: Sequence[str], span: tuple[int, int], found: Sequence[Jump]) -> int:
+        """What is known of a unit's registers in a span; says how many of them are new. Runs in a transaction."""
+        key = (unit, json.dumps(list(fields)), *span)
+        of = "p = ? AND field IN (SELECT value FROM json_each(?)) AND t >= ? AND t < ?"
+        old = set(self.connection.execute(f"SELECT field, t, move FROM anomaly WHERE {of}", key))  # noqa: S608
+        self.connection.execute(f"DELETE FROM anomaly WHERE {of}", key)  # noqa: S608 - a constant
+        rows = [(jump.unit, jump.field, jump.time_ms, jump.move, jump.before, jump.value) for jump in found]
+        self.connection.executemany("INSERT OR REPLACE INTO anomaly VALUES (?, ?, ?, ?, ?, ?)", rows)
+        new = sum((jump.field, jump.time_ms, jump.move) not in old for jump in found)
+        if new:
+            self.connection.execute(
+                "DELETE FROM anomaly WHERE t < (SELECT t FROM anomaly ORDER BY t DESC LIMIT 1 OFFSET ?)",
+                (MOST_ANOMALIES,),
+            )
+        return new
+
+    def anomalies(self, uid: str | None, most: int) -> list[tuple[str, Jump]]:
+        """The newest, of one unit or of all."""
+        query = (
+            "SELECT u.uid, a.* FROM anomaly a JOIN unit u ON u.p = a.p WHERE ?1 IS NULL OR u.uid = ?1 "
+            "ORDER BY a.t DESC, a.p, a.field LIMIT ?2"
+        )
+        with translated(str(self.path)):
+            rows = self.connection.execute(query, (uid, most)).fetchall()
+        return [(row[0], Jump(*row[1:])) for row in rows]
+
+    # inside
+
+    def _decoded(self, width: Width, period: int, shape: Shape, packed: Packed, buckets: int) -> Figures | None:
+        try:
+            return codec.decode(shape, packed.fields, packed.data, buckets)
+        except DamagedHistory:
+            self.damaged += [(width, period, unit) for unit in packed.units.tolist()]
+            return None
+
+    def _store(self, width: Width, period: int, units: Numbers, figures: Figures) -> None:
+        layout = self._layout(figures.fields)
+        rows = [
+            (period << 32 | unit, layout, zlib.crc32(data), data)
+            for unit, data in zip(units.tolist(), codec.encode(figures), strict=True)
+        ]
+        self.connection.executemany(
+            f"INSERT OR REPLACE INTO {_table(width, figures.shape.measurement)} VALUES (?, ?, ?, ?)",  # noqa: S608
+            rows,
+        )
+
+    def _fields(self, layout: int) -> tuple[str, ...]:
+        if layout not in self._layouts:
+            with translated(str(self.path)):
+                found = self.connection.execute("SELECT fields FROM layout WHERE id = ?", (layout,)).fetchone()
+            self._layouts[layout] = tuple(json.loads(found[0])) if found else ()
+        return self._layouts[layout]
+
+    def _layout(self, fields: tuple[str, ...]) -> int:
+        known = self._numbers.get(fields)
+        if known is None:
+            text = json.dumps(fields)
+            self.connection.execute("INSERT OR IGNORE INTO layout(fields) VALUES (?)", (text,))
+            found = self.connection.execute("SELECT id FROM layout WHERE fields = ?", (text,)).fetchone()
+            known = int(found[0])
+            self._numbers[fields] = known
+        return known
+
+    def _tables(self) -> list[str]:
+        return [_table(width, measurement) for width in _LETTER for measurement in PREFIX]
+
+
+def _kept_or_new(shape: Shape, old: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.float64]:
+    """New figures, but the old ones of fields that nothing at all is known of: what they say came from further away."""
+    bare = (new[:, :, shape.place(Figure.COUNT)] == 0).all(axis=2)
+    if Figure.DELTA in shape.figures:
+        bare &= np.isnan(new[:, :, shape.place(Figure.DELTA)]).all(axis=2)
+    if not bare.any():
+        return new
+    quality = shape.place(Figure.QUALITY)
+    found = np.where(bare[:, :, None, None], old, new)
+    both = old[:, :, quality].astype(np.int64) | new[:, :, quality].astype(np.int64)
+    found[:, :, quality] = np.where(bare[:, :, None], both, new[:, :, quality])
+    return found
+
+
+def widened(figures: Figures, fields: tuple[str, ...]) -> Figures:
+    """The same with more fields behind, of which nothing is known."""
+    units, known, _, buckets = figures.data.shape
+    found = empty(figures.shape, fields, units, buckets)
+    found.data[:, :known] = figures.data
+    return found
+
+
+def _table(width: Width, measurement: Measurement) -> str:
+    return f"{_LETTER[width]}_{PREFIX[measurement]}"
