@@ -1,4 +1,4 @@
-"""Who may use a line next: three lanes, and the silence that must lie between two exchanges."""
+"""Who may use a line next: four lanes, and the silence that must lie between two exchanges."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ class Lane(IntEnum):
     DEMAND = 1
     """Reads that somebody asked for."""
     POLL = 2
+    FILL = 3
+    """Reads of what was missed, out of a meter's memory: only while nobody polls."""
 
 
+FILL_SHARE = 0.2
+"""Share of the time that such reads may take, however idle the line is."""
 DEMAND_SHARE = 0.5
 """Share of the time that reads on demand may take while there is something to poll."""
 LOOK_AGAIN_S = 0.02
+LOOK_SELDOM_S = 0.3
 _POLLED_LATELY_NS = 2 * round(LOOK_AGAIN_S * NS)
 
 
@@ -40,6 +45,7 @@ class Turns:
         self._quiet_until_ns = 0
         self._demand = asyncio.Lock()
         self._demand_after_ns = 0
+        self._fill_after_ns = 0
         self._polls = 0
         """How many wait for a turn to poll, or have one."""
         self._polled_ns = -NS
@@ -63,6 +69,9 @@ class Turns:
             except BaseException:
                 self._polls -= 1
                 raise
+        elif lane is Lane.FILL:
+            await self._stand_back()
+            await self._take(lane)
         else:
             await self._take(lane)
         self._lane = lane
@@ -96,6 +105,9 @@ class Turns:
         elif self._lane is Lane.POLL:
             self._polls -= 1
             self._polled_ns = now_ns
+        elif self._lane is Lane.FILL:
+            spent_ns = max(now_ns, self._quiet_until_ns) - self._began_ns
+            self._fill_after_ns = now_ns + round(spent_ns * (1 / FILL_SHARE - 1))
         self._give_up()
 
     def _give_up(self) -> None:
@@ -108,6 +120,17 @@ class Turns:
             if not self._polls and now_ns - self._polled_ns >= _POLLED_LATELY_NS:
                 return
             await self._clock.sleep(min((self._demand_after_ns - now_ns) / NS, LOOK_AGAIN_S))
+
+    async def _stand_back(self) -> None:
+        """Wait until nobody has the line or wants it, polling has been over for a while, and the share allows it."""
+        pause_s = LOOK_AGAIN_S
+        while True:
+            now_ns = self._clock.monotonic_ns()
+            idle = not self._held and not self._polls and now_ns - self._polled_ns >= _POLLED_LATELY_NS
+            if idle and now_ns >= self._fill_after_ns:
+                return
+            await self._clock.sleep(max((self._fill_after_ns - now_ns) / NS, pause_s))
+            pause_s = min(2 * pause_s, LOOK_SELDOM_S)
 
     async def _wait(self, lane: Lane, *, first: bool) -> None:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Any, Final
 
 from address_space.model.clock import NS, Clock
 from address_space.model.ids import UnitHandle
 from address_space.model.quality import Reason
 from drivers.api import Confirmation, Device, Reading, ReadPlan, Request, WriteOutcome, WriteRequest
+from drivers.archive import Book, Recalled
+from drivers.dlt645 import archive
 from drivers.dlt645 import clock as meter_clock
 from drivers.dlt645.answers import Answer, Key, Plan, assemble, build_plan
 from drivers.dlt645.execution import Execution
@@ -82,10 +85,12 @@ class Dlt645Driver:
             found = profile.plans[key] = build_plan(profile, key)
         return found
 
-    async def request(self, device: Device, request: Request) -> Answer:
+    async def request(self, device: Device, request: Request) -> Answer | archive.Memory:
         """One identifier or block, in as many exchanges as the meter needs. Raises DriverError."""
-        key: Key = request.key
         talk = self._talk(device)
+        if isinstance(request.key, archive.Recall):
+            return await archive.remember(talk, request.key)
+        key: Key = request.key
         if key.clock:
             return await self._read_clock(talk)
         known = self._knowledge(device)
@@ -131,16 +136,31 @@ class Dlt645Driver:
         shown = f"{float(reading.values[0]):g} {unit}".strip() if not status else f"no value (0x{status:08X})"
         return f"{profile.name}: {told}; {quantity.path} = {shown}"
 
+    def books(self, device: Device) -> Sequence[Book]:
+        """As `drivers.archive.Archive`: load records and freezes."""
+        profile: CompiledProfile = device.profile
+        return archive.books(profile)
+
+    def recall(self, device: Device, book: Book, start_ms: int, end_ms: int, now_ms: int) -> Request | None:
+        """As `drivers.archive.Archive`."""
+        return archive.recall(device.profile, self._zone(device), book, start_ms, end_ms, now_ms)
+
+    def recalled(self, device: Device, request: Request, answer: Any) -> Recalled:
+        """As `drivers.archive.Archive`."""
+        return archive.recalled(device, self._zone(device), request.key, answer)
+
+    def _zone(self, device: Device) -> tzinfo:
+        return self._options.zone or device.zone
+
     def _talk(self, device: Device, *, lenient: bool = False) -> Talk:
         lenient = lenient or not self._options.strict
         address = device.address.upper().zfill(12)
-        zone = self._options.zone or device.zone
-        return Talk(self._wire, device.profile, address, device.name, zone, lenient=lenient)
+        return Talk(self._wire, device.profile, address, device.name, self._zone(device), lenient=lenient)
 
     def _execution(self, device: Device) -> Execution:
         async def measure(offset: int) -> float:
             plan = self.plan(device, (offset,))
-            answers = {request: await self.request(device, request) for request in plan.requests}
+            answers: dict[Request, Any] = {each: await self.request(device, each) for each in plan.requests}
             return float(self.decode(device, plan, answers).values[0])
 
         return Execution(self._talk(device), self._options, self._clock, measure)

@@ -108,6 +108,24 @@ def frozen_time(body: bytes) -> datetime | None:
     return moment(MINUTE.layout, body)
 
 
+def times(body: bytes) -> list[datetime]:
+    """Times of the sound records in an answer."""
+    return [at for at, _ in _records(body)]
+
+
+def quantities_of(of_class: int) -> frozenset[Quantity]:
+    """The hub's quantities that records of a class may tell."""
+    items = (find(di) for row in _CLASS_ITEMS[of_class] for di in row)
+    return frozenset(item.quantity for item in items if isinstance(item, Item) and item.quantity is not None)
+
+
+def frozen_quantities(di: int) -> frozenset[Quantity]:
+    """The hub's quantities that frozen values of this identifier may tell."""
+    entry = find(di)
+    items = entry.items if isinstance(entry, Block) else (entry,) if entry is not None else ()
+    return frozenset(item.quantity for item in items if item.quantity is not None)
+
+
 def _record_di(of_class: int, which: int) -> bytes:
     if of_class != ALL_CLASSES and of_class not in CLASSES:
         raise ValueError(f"load records have the classes 1 to 6, not {of_class}")
