@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from address_space.model.hierarchy import HierarchyNode
 from address_space.model.ids import MAX_UID_LENGTH, NodeUid, is_uid
@@ -56,6 +56,19 @@ def load_plant(
     Raises ConfigErrors with every mistake found.
     """
     return _Load(folder, profiles, drivers, progress).run()
+
+
+def time_zone_of(folder: Path) -> ZoneInfo:
+    """The time zone of the plant described in `folder`, without reading the rest; raises ConfigErrors."""
+    report = Report()
+    path = folder / PLANT_FILE
+    tree = read_document(path, report)
+    name = "UTC"
+    if isinstance(tree, MappingTree):
+        main = Fields(tree, str(path), "", report, Spelling())
+        name = main.choice("time_zone", available_timezones(), name)
+    report.raise_any()
+    return ZoneInfo(name)
 
 
 class _Load:

@@ -110,6 +110,22 @@ class InfluxSettings(Section):
     )
 
 
+class RollupSettings(Section):
+    """Figures of hours, days and months in the site's time zone, kept beside the readings."""
+
+    enabled: bool = Field(default=True, description="Whether the hub computes and keeps them.")
+    quarters: bool = Field(default=False, description="Whether quarters of an hour are kept too.")
+    retention_days: int = Field(
+        1830, ge=0, le=36500, description="Days after which hours are removed; 0 keeps them for ever, as days are."
+    )
+    quarter_retention_days: int = Field(
+        400, ge=0, le=36500, description="Days after which quarters of an hour are removed; 0 keeps them for ever."
+    )
+    grace_s: float = Field(
+        120.0, ge=0, le=3600, description="How long after its end an hour is computed first, in seconds."
+    )
+
+
 class HistorySettings(Section):
     """The history: embedded, in InfluxDB, or both."""
 
@@ -124,11 +140,15 @@ class HistorySettings(Section):
         10.0, gt=0, le=10_000, description="Disk that readings on their way to InfluxDB may take, in gigabytes."
     )
     influx: InfluxSettings = Field(InfluxSettings(), description="InfluxDB.")
+    rollups: RollupSettings = Field(RollupSettings(), description="Figures of hours, days and months.")
     retention_days: int = Field(
         730, ge=0, le=36500, description="Days after which recorded readings are removed; 0 keeps them for ever."
     )
     hot_days: int = Field(
         7, ge=1, le=3650, description="Days (today counted) kept fast to write before they are packed."
+    )
+    backfill_days: int = Field(
+        62, ge=0, le=3650, description="Days back for which gaps are filled from meters' own memories; 0 leaves them."
     )
     raw_limit: int = Field(
         10_000,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from address_space.model.ids import NodeUid
 from address_space.model.quantity import Quantity
 from historian.schema import Measurement
+
+if TYPE_CHECKING:
+    from historian.buckets import Buckets
+    from historian.calendar import Width
 
 SeriesIds = NDArray[np.int64]
 """Numbers under which a store keeps units, shape (n,); stable for ever, never reused."""
@@ -77,6 +81,24 @@ class Latest:
     time_ms: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Stored readings of many units that carry the same fields, ordered by unit and time.
+
+    unit             shape (n,), places of the units among those asked for
+    time_ms          shape (n,)
+    values, status   shape (n, len(fields)); base units, NaN where there is no value
+    present          what is not present was not read at that time
+    """
+
+    fields: tuple[str, ...]
+    unit: NDArray[np.int64]
+    time_ms: NDArray[np.int64]
+    values: NDArray[np.float64]
+    status: NDArray[np.uint32]
+    present: NDArray[np.bool_]
+
+
 class HistoryReader(Protocol):
     """Reading side of a store. What a recorder accepted can be read after its next commit, within a second."""
 
@@ -99,6 +121,44 @@ class HistoryReader(Protocol):
 
     async def latest(self, units: Sequence[NodeUid], quantities: Sequence[Quantity]) -> Latest:
         """The newest value that each unit has of each quantity; a status without a value does not count."""
+
+
+class RowReader(HistoryReader, Protocol):
+    """A store that can also be read many units at once."""
+
+    async def read_rows(
+        self, units: Sequence[NodeUid], measurement: Measurement, start_ms: int, end_ms: int
+    ) -> list[Rows]:
+        """All that is stored of one measurement with start_ms <= time < end_ms."""
+
+    async def begins(self) -> int | None:
+        """A time at or before the first stored reading, None where nothing is stored."""
+
+
+class RollupReader(Protocol):
+    """Figures of buckets of local time, kept by the hub beside the readings.
+
+    A bucket holds start <= time < end; values are in the quantity's shown unit. What lies ahead of the readings, or was
+    never read, has count 0 and quality MISSING.
+    """
+
+    async def buckets(self, point: NodeUid, quantity: Quantity, start_ms: int, end_ms: int, width: Width) -> Buckets:
+        """All buckets that touch [start_ms, end_ms)."""
+
+    async def buckets_of_many(
+        self, points: Sequence[NodeUid], quantity: Quantity, start_ms: int, end_ms: int, width: Width
+    ) -> list[Buckets]:
+        """The same of many units."""
+
+    async def settled(self, points: Sequence[NodeUid], start_ms: int, end_ms: int) -> bool:
+        """Whether rollups of [start_ms, end_ms) say all that the stored readings do: closed, and nothing waits."""
+
+
+class HistoryIndex(Protocol):
+    """What a store has."""
+
+    async def kept(self) -> Mapping[NodeUid, tuple[Quantity, ...]]:
+        """Every unit that the store knows, also such as the plant has no more, and of what it may have values."""
 
 
 class HistoryWriter(Protocol):

@@ -6,6 +6,7 @@ HistoryError
 ├── StoreFull         no room on the disk, its file's ceiling is reached, or it is read-only (retryable)
 ├── StoreUnreachable  a store on another machine does not answer (retryable)
 ├── StoreFailed       the store refused for another reason
+│   └── StoreDenied   it does not let the hub in
 └── DamagedHistory    stored bytes are not what was written
     └── WrongFormat   the files were made by a newer hub
 """
@@ -45,6 +46,10 @@ class StoreUnreachable(HistoryError):
 
 class StoreFailed(HistoryError):
     """The store refused for a reason that time does not heal."""
+
+
+class StoreDenied(StoreFailed):
+    """The store does not let the hub in: credentials or rights are wrong."""
 
 
 class DamagedHistory(HistoryError):

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from address_space.model.clock import Clock
 from historian.errors import HistoryError
-from historian.outbox import Parcel, Verdict, Waiting
+from historian.parcels import Parcel, Verdict, Waiting
 from historian.spool import Spool
 
 POST_LINES = 5000

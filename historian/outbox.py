@@ -6,15 +6,18 @@ Everything here runs on the spool's one thread. A transaction that ended is on t
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from historian.errors import DamagedHistory, WrongFormat
+from historian.errors import DamagedHistory, StoreFull, WrongFormat
+from historian.outbox_reader import WAITING, dead_letters_of, readable, state_of
+from historian.parcels import DeadLetter, Parcel, SpoolState, Verdict, Waiting
+from historian.reserve import Reserve
 from historian.schema import Measurement
 from historian.sqlite.files import connect, translate, translated
 
@@ -40,85 +43,20 @@ CREATE TABLE IF NOT EXISTS dead(
     at_ms INTEGER NOT NULL, d BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS tally(name TEXT PRIMARY KEY, lines INTEGER NOT NULL);
 """
-_WAITING = "SELECT COUNT(*), COALESCE(SUM(n), 0), COALESCE(SUM(bytes), 0), MIN(t_min) FROM q"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """Line protocol for one sink, all of one measurement. `lines` carries no newline at its end; times are in ms."""
-
-    sink: str
-    measurement: Measurement
-    lines: bytes
-    count: int
-    first_ms: int
-    last_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A parcel as it lies in the spool, under its number."""
-
-    id: int
-    parcel: Parcel
-    tries: int
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """Lines that a sink refuses for good, and what it said. `lines` is empty where they cannot be read any more."""
-
-    id: int
-    sink: str
-    measurement: str
-    count: int
-    error: str
-    at_ms: int
-    lines: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of parcels that were sent: gone, tried in vain, refused for good, or cut into others.
-
-    dead  number, the sink's words
-    cut   number, the parcels that take its place
-    """
-
-    done: Sequence[int] = ()
-    tried: Sequence[int] = ()
-    dead: Sequence[tuple[int, str]] = ()
-    cut: Sequence[tuple[int, Sequence[Parcel]]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolState:
-    """How much waits, and what was given up since the spool was made, in lines.
-
-    oldest_ms  time of the oldest line that waits, 0 where none does
-    shed       by measurement, for want of room
-    damaged    lines that could not be read back
-    """
-
-    parcels: int
-    lines: int
-    bytes: int
-    oldest_ms: int
-    dead: int
-    damaged: int
-    shed: dict[str, int]
 
 
 class Outbox:
     """The open file."""
 
-    def __init__(self, path: Path, ceiling_bytes: int) -> None:
+    def __init__(self, path: Path, ceiling_bytes: int, reserve_bytes: int = 0) -> None:
         self.path = path
         self._ceiling = ceiling_bytes
+        self._reserve = Reserve(path.with_suffix(".reserve"), reserve_bytes)
         self._connection = self._opened()
-        self._bytes: int = self._connection.execute(_WAITING).fetchone()[2]
+        self._bytes: int = self._connection.execute(WAITING).fetchone()[2]
+        self._changes = self._foreign_changes()
 
     def close(self) -> None:
         """Release the file."""
@@ -126,8 +64,14 @@ class Outbox:
 
     def append(self, parcels: Iterable[Parcel]) -> None:
         """Keep parcels; they are on the disk when this returns. Raises HistoryError."""
+        if not self._reserve.take() and not self._reserve_again():
+            what = "the disk is full: what waits is sent on, and nothing new is taken"
+            raise StoreFull(what, where=str(self.path), hint="free space on the disk")
         rows = [_row(parcel) for parcel in parcels]
         with self._transaction():
+            if self._foreign_changes() != self._changes:
+                self._changes = self._foreign_changes()
+                self._bytes = self._connection.execute(WAITING).fetchone()[2]
             self._insert(rows)
             added = sum(row[3] for row in rows)
             shed = self._shed(self._bytes + added - self._ceiling) if self._bytes + added > self._ceiling else 0
@@ -159,7 +103,15 @@ class Outbox:
         return waiting
 
     def settle(self, verdict: Verdict, now_ms: int) -> None:
-        """Do as the verdict says, all or nothing."""
+        """Do as the verdict says, all or nothing; where the disk is full, with the room kept back for it."""
+        try:
+            self._settle(verdict, now_ms)
+        except StoreFull:
+            if not self._reserve.release():
+                raise
+            self._settle(verdict, now_ms)
+
+    def _settle(self, verdict: Verdict, now_ms: int) -> None:
         freed = 0
         with self._transaction():
             freed += self._delete(verdict.done)
@@ -175,28 +127,25 @@ class Outbox:
         if verdict.dead:
             self._bury(verdict.dead, now_ms, damaged=False)
         if freed > 0:
-            with translated(str(self.path)):
+            with suppress(StoreFull), translated(str(self.path)):
                 self._connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
 
     def state(self) -> SpoolState:
         """How much waits and what was given up."""
         with translated(str(self.path)):
-            parcels, lines, size, oldest_ms = self._connection.execute(_WAITING).fetchone()
-            dead = self._connection.execute("SELECT COALESCE(SUM(n), 0) FROM dead").fetchone()[0]
-            tally = dict(self._connection.execute("SELECT name, lines FROM tally").fetchall())
-        damaged = tally.pop("damaged", 0)
-        return SpoolState(parcels, lines, size, oldest_ms or 0, dead, damaged, tally)
+            return state_of(self._connection)
+
+    def oldest_ms(self, measurements: Sequence[Measurement]) -> int:
+        """Time of the oldest line of some measurements that waits, 0 where none does."""
+        query = "SELECT min(t_min) FROM q WHERE measurement IN (SELECT value FROM json_each(?))"
+        with translated(str(self.path)):
+            found = self._connection.execute(query, (json.dumps([kind.value for kind in measurements]),)).fetchone()
+        return int(found[0] or 0)
 
     def dead_letters(self, most: int) -> list[DeadLetter]:
         """The newest dead letters."""
         with translated(str(self.path)):
-            found = self._connection.execute(
-                "SELECT id, sink, measurement, n, error, at_ms, d FROM dead ORDER BY id DESC LIMIT ?", (most,)
-            ).fetchall()
-        return [
-            DeadLetter(number, sink, measurement, count, error, at_ms, _readable(blob))
-            for number, sink, measurement, count, error, at_ms, blob in found
-        ]
+            return dead_letters_of(self._connection, most)
 
     def revive(self) -> int:
         """Put every readable dead letter back in the queue, for a sink that was mended; says how many lines."""
@@ -204,16 +153,27 @@ class Outbox:
             found = self._connection.execute("SELECT id, sink, measurement, n, d FROM dead").fetchall()
             lines = 0
             for number, sink, measurement, count, blob in found:
-                text = _readable(blob)
+                text = readable(blob)
                 if not text:
                     continue
-                self._insert([_row(Parcel(sink, Measurement(measurement), text, count, 0, 0))])
+                parcel = Parcel(sink, Measurement(measurement), text, count, *_times(text))
+                self._insert([_row(parcel)], tries=1)  # alone, as it was refused
                 self._connection.execute("DELETE FROM dead WHERE id = ?", (number,))
-                self._bytes += len(blob)
                 lines += count
+            self._bytes = self._connection.execute(WAITING).fetchone()[2]
         return lines
 
     # inside
+
+    def _reserve_again(self) -> bool:
+        """Give back what the log of the file takes, and keep room again where that is enough."""
+        with suppress(StoreFull), translated(str(self.path)):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return self._reserve.take()
+
+    def _foreign_changes(self) -> int:
+        """Changes with every commit of another process (`joulehub history spool revive`), and with none of ours."""
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def _opened(self) -> sqlite3.Connection:
         try:
@@ -237,7 +197,7 @@ class Outbox:
                 self._check_format(connection)
                 connection.executescript(_TABLES)
                 connection.execute(f"PRAGMA user_version = {FORMAT}")
-                connection.execute(_WAITING).fetchone()
+                connection.execute(WAITING).fetchone()
             except BaseException:
                 connection.close()
                 raise
@@ -348,8 +308,8 @@ def _lines(blob: bytes, crc: int) -> bytes:
         raise DamagedHistory(f"cannot be unpacked ({error})") from error
 
 
-def _readable(blob: bytes) -> bytes:
-    try:
-        return gzip.decompress(blob)
-    except (OSError, EOFError, zlib.error):
-        return b""
+def _times(text: bytes) -> tuple[int, int]:
+    """First and last time of lines, in ms; 0 where they have none."""
+    ends = (line.rpartition(b" ")[2] for line in text.split(b"\n"))
+    times = [int(end) for end in ends if end.isdigit()] or [0]
+    return min(times), max(times)

@@ -15,7 +15,9 @@ from typing import Self, TypeVar
 
 from address_space.model.clock import Clock
 from historian.errors import HistoryError, StoreClosed
-from historian.outbox import DeadLetter, Outbox, Parcel, SpoolState, Verdict, Waiting
+from historian.outbox import Outbox
+from historian.parcels import DeadLetter, Parcel, SpoolState, Verdict, Waiting
+from historian.schema import Measurement
 
 __all__ = ["DeadLetter", "Parcel", "Spool", "SpoolOptions", "SpoolState", "Verdict", "Waiting"]
 
@@ -26,9 +28,14 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class SpoolOptions:
-    """Bounds of the spool. Above `ceiling_bytes` of parcels gauges and states are shed, then counters, never events."""
+    """Bounds of the spool. Above `ceiling_bytes` of parcels gauges and states are shed, then counters, never events.
+
+    reserve_bytes  kept back on the disk, so that parcels can leave when it is full; as much as is written between two
+                   checkpoints
+    """
 
     ceiling_bytes: int = 10 * 1024**3
+    reserve_bytes: int = 24 * 1024**2
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +74,7 @@ class Spool:
         self._thread = ThreadPoolExecutor(1, "history-spool")
         try:
             self._outbox = await asyncio.get_running_loop().run_in_executor(
-                self._thread, Outbox, self.path, self.options.ceiling_bytes
+                self._thread, Outbox, self.path, self.options.ceiling_bytes, self.options.reserve_bytes
             )
         except BaseException:
             self._thread.shutdown(wait=False)
@@ -114,6 +121,10 @@ class Spool:
     async def state(self) -> SpoolState:
         """How much waits and what was given up."""
         return await self._run(Outbox.state)
+
+    async def oldest_ms(self, measurements: Sequence[Measurement]) -> int:
+        """Time of the oldest line of some measurements that waits, 0 where none does."""
+        return await self._run(lambda outbox: outbox.oldest_ms(measurements))
 
     async def dead_letters(self, most: int = 100) -> list[DeadLetter]:
         """The newest dead letters."""

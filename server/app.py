@@ -33,14 +33,17 @@ from drivers.transport import Lines
 from historian.api import HistoryReader
 from historian.errors import HistoryError
 from server.assembly import Assembly, assemble
+from server.backfill import Backfill, BackfillOptions
 from server.clocks import Clocks
+from server.data_lock import data_lock
 from server.engine import Engine
 from server.errors import CannotListen, DataUnwritable, PartFailed, causes, reason_of
+from server.expected import expected
 from server.health import SERVICE_LEVEL_STOPPING, service_level
 from server.history import History
 from server.memory import SlotMemory
 from server.on_demand import OnDemand
-from server.opcua import HubServer, Limits, OpcUaOptions, Protection, StatusEvents
+from server.opcua import HubServer, Limits, OpcUaOptions, Protection, RolledUp, StatusEvents
 from server.reports import Reports
 
 log = logging.getLogger(__name__)
@@ -93,10 +96,23 @@ class Hub:
         self.plant = assembly.plant
         self.live = LiveTable(self.plant, self.clock.now_ns())
         kept = settings.history
-        self.history = History(kept, settings.data_dir, self.plant, self.clock) if kept.enabled else None
+        self.history: History | None = None
+        if kept.enabled:
+            zone = ZoneInfo(blueprint.config.time_zone)
+            self.history = History(kept, settings.data_dir, self.plant, self.clock, expected(assembly), zone)
         reader = self.history.reader if self.history is not None else None
         recorder = self.history.recorder if self.history is not None else None
-        self.opcua = HubServer(self.plant, self.live, _opcua_options(settings), reader, self.clock)
+        self.opcua = HubServer(
+            self.plant,
+            self.live,
+            _opcua_options(settings),
+            reader,
+            self.clock,
+            rollups=_rollups(self.history),
+            event_log=self.history.events if self.history is not None else None,
+        )
+        if self.history is not None:
+            self.opcua.aspace.facts.archive_start = self.history.start
         self.status_events = StatusEvents(self.plant, self.opcua.aspace.model, self.opcua.events.post, self.clock)
         self.engine = Engine(self.plant, self.live, self.opcua.projection, recorder, self.clock, self.status_events)
         policy = PollPolicy(
@@ -110,6 +126,11 @@ class Hub:
             channel = Channel(bus.config.id, driver, bus.plugin.line(bus.options), self.clock)
             if bus.devices:
                 self.pollers.append(Poller(channel, bus.devices, self.engine, self.clock, policy, index, memory))
+        self.backfill: Backfill | None = None
+        if self.history is not None and reader is not None and kept.backfill_days:
+            ledger, plan = self.history.ledger, self.history.plan
+            options, recording = BackfillOptions(days=kept.backfill_days), self.history.recorder
+            self.backfill = Backfill(self.plant, plan, self.pollers, ledger, recording, reader, self.clock, options)
         self.on_demand = OnDemand(self.plant, self.pollers, self.engine)
         self.clocks = Clocks(assembly, self.pollers, self.clock, ZoneInfo(blueprint.config.time_zone))
         self.reports = Reports(self.plant, self.pollers, self.clock, self.history)
@@ -140,6 +161,10 @@ class Hub:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         _prepare(self.settings.data_dir)
+        try:
+            stack.enter_context(data_lock(self.settings.data_dir))
+        except OSError as error:
+            raise _unwritable(self.settings.data_dir, error) from error
         if self.history is not None:
             try:
                 await stack.enter_async_context(self.history)
@@ -174,6 +199,8 @@ class Hub:
                     await asyncio.wait(others[-1:], timeout=RESTORE_FIRST_S)
                     others += [begin(part, work) for part, work in self.history.parts.items()]
                 polls = [begin(f"poll-{poller.channel.id}", poller.run) for poller in self.pollers]
+                if self.backfill is not None:
+                    polls.append(begin("backfill", self.backfill.run))
                 await stop.wait()
                 await self.opcua.set_service_level(SERVICE_LEVEL_STOPPING)
                 await _end(polls)
@@ -244,6 +271,11 @@ def _unwritable(folder: Path, error: OSError) -> DataUnwritable:
         f"the data folder {folder} cannot be written: {reason_of(error)}",
         hint="make it writable for the hub's user, or set another data_dir",
     )
+
+
+def _rollups(history: History | None) -> RolledUp | None:
+    kept = history.rollups if history is not None else None
+    return None if kept is None else RolledUp(kept, kept.widths)
 
 
 def _opcua_options(settings: HubSettings) -> OpcUaOptions:

@@ -4,6 +4,7 @@ HubError
 └── ServerError
     ├── CannotListen        the OPC UA server cannot have its address or port
     ├── DataUnwritable      the data folder cannot be used
+    │   └── DataInUse       another process writes to it
     ├── PartFailed          a part of the running hub failed for good
     ├── CannotWrite         a file that a command was asked for cannot be written
     ├── SimulationMistake   the section `simulation` asks for what the simulators cannot do
@@ -30,6 +31,10 @@ class CannotListen(ServerError):
 
 class DataUnwritable(ServerError):
     """The data folder cannot be used."""
+
+
+class DataInUse(DataUnwritable):
+    """Another process writes to the data folder."""
 
 
 class PartFailed(ServerError):

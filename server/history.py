@@ -9,26 +9,37 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 from address_space.model import Clock, NodeKind, Plant
+from address_space.model.clock import to_datetime
 from address_space.model.ids import NodeUid
+from address_space.nodes.attributes import unknown_start
 from config.sections import HistorySettings
-from historian.api import HistoryReader, HistoryWriter
+from historian.api import HistoryReader, HistoryWriter, RowReader
+from historian.calendar import Days
 from historian.errors import HistoryError
+from historian.events import EventLog
 from historian.forwarder import Forwarder, ForwarderState
+from historian.gaps import GapLedger, LedgerState, Plan
 from historian.influx import Credentials, InfluxReader, InfluxSink, LineWriter, ServerOptions, Tags
 from historian.recorder import Recorder, RecorderCounters
+from historian.rollups import Ratings, RollupLines, RollupOptions, Rollups
+from historian.schema import Measurement
 from historian.spool import Spool, SpoolOptions, SpoolState
 from historian.sqlite import SqliteStore, StoreOptions
+from historian.sqlite.files import begins_ms
 from historian.tee import Tee
 
 log = logging.getLogger(__name__)
 
 SINK = "influx"
+_NS_PER_MS = 1_000_000
 _GIGABYTE = 1_000_000_000
 
 
@@ -40,12 +51,21 @@ class HistoryState:
     spool: SpoolState | None
     forwarder: ForwarderState | None
     trouble: str
+    ledger: LedgerState = field(default_factory=LedgerState)
 
 
 class History:
     """Use with `async with`; `parts` are the tasks it needs meanwhile."""
 
-    def __init__(self, settings: HistorySettings, data_dir: Path, plant: Plant, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: HistorySettings,
+        data_dir: Path,
+        plant: Plant,
+        clock: Clock,
+        plan: Plan | None = None,
+        zone: ZoneInfo | None = None,
+    ) -> None:
         self._settings = settings
         self._plant = plant
         self._clock = clock
@@ -56,6 +76,7 @@ class History:
         self._sink: InfluxSink | None = None
         self._forwarder: Forwarder | None = None
         self._influx_reader: InfluxReader | None = None
+        self._lines: LineWriter | None = None
         writers: list[HistoryWriter] = [self.store] if self.store is not None else []
         if settings.influx.url:
             options = server_options(settings)
@@ -63,9 +84,15 @@ class History:
             self._sink = InfluxSink(SINK, options)
             self._forwarder = Forwarder(self._spool, self._sink, clock)
             self._influx_reader = InfluxReader(options)
-            writers.append(LineWriter(self._spool, [SINK], self._tags.of))
+            self._lines = LineWriter(self._spool, [SINK], self._tags.of)
+            writers.append(self._lines)
+        self.plan: Plan = plan if plan is not None else {}
+        self.events = EventLog(data_dir / "history", clock)
+        self.ledger = GapLedger(data_dir / "history", clock, keep_days=settings.retention_days)
+        self.rollups = self._made_rollups(data_dir / "history", zone if zone is not None else ZoneInfo("UTC"))
+        everywhere: HistoryWriter = Tee([*writers, self.ledger])
         self.recorder = Recorder(
-            writers[0] if len(writers) == 1 else Tee(writers),
+            self.rollups.tap(everywhere) if self.rollups is not None else everywhere,
             plant,
             clock,
             commit_s=settings.commit_interval_s,
@@ -84,6 +111,11 @@ class History:
                 self._stack.push_async_callback(self._sink.close)
             if self._influx_reader is not None:
                 self._stack.push_async_callback(self._influx_reader.close)
+            if self.rollups is not None:
+                await self._stack.enter_async_context(self.rollups)
+            await self._stack.enter_async_context(self.events)
+            await self._stack.enter_async_context(self.ledger)
+            await self._expect()
             await self._stack.enter_async_context(self.recorder)
         except BaseException:
             await self._stack.aclose()
@@ -98,12 +130,52 @@ class History:
     @property
     def parts(self) -> Mapping[str, Callable[[], Coroutine[Any, Any, None]]]:
         """What must run while the hub does, by name."""
-        parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
+        parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "event-log": self.events.run,
+            "gap-ledger": self.ledger.upkeep,
+        }
         if self.store is not None:
             parts["history-upkeep"] = self.store.upkeep
         if self._forwarder is not None:
             parts["history-forwarder"] = self._forwarder.run
+        if self.rollups is not None:
+            parts["history-rollups"] = self.rollups.run
         return parts
+
+    def _made_rollups(self, folder: Path, zone: ZoneInfo) -> Rollups | None:
+        kept = self._settings.rollups
+        source: RowReader | None = self.store if self.store is not None else self._influx_reader
+        if source is None or not kept.enabled:
+            return None
+        options = RollupOptions(
+            quarters=kept.quarters,
+            keep_days_quarter=kept.quarter_retention_days,
+            keep_days_hour=kept.retention_days,
+            grace_s=kept.grace_s,
+        )
+        lines = RollupLines(self._lines) if self._lines is not None else None
+        unread = self._oldest_in_spool if self.store is None else None
+        ratings = Ratings(self._plant)
+        return Rollups(folder, self._clock, source, Days(zone), ratings, options, lines=lines, unread=unread)
+
+    async def _oldest_in_spool(self) -> int:
+        return await self._spool.oldest_ms((Measurement.ENERGY, Measurement.INST)) if self._spool is not None else 0
+
+    def start(self) -> datetime:
+        """A time before which nothing can be read."""
+        if self.store is not None and self.reader is self.store:
+            begins = begins_ms(self.store.folder)
+            return to_datetime(begins * _NS_PER_MS if begins is not None else self._clock.now_ns())
+        return unknown_start()
+
+    async def _expect(self) -> None:
+        """Tell the ledger what is expected, and after a crash what it missed."""
+        await self.ledger.adopt(self.plan)
+        if self.ledger.crashed and self.reader is not None:
+            try:
+                await self.ledger.reconcile(self.reader, self.plan)
+            except HistoryError as error:
+                log.warning("gap ledger not compared with the history error=%s", error)
 
     async def state(self) -> HistoryState:
         """How it does."""
@@ -117,7 +189,8 @@ class History:
         forwarder = self._forwarder.state if self._forwarder is not None else None
         if forwarder is not None:
             trouble = trouble or forwarder.trouble
-        return HistoryState(self.recorder.counters, spool, forwarder, trouble)
+        ledger = self.ledger.state
+        return HistoryState(self.recorder.counters, spool, forwarder, trouble or ledger.trouble, ledger)
 
 
 def store_options(settings: HistorySettings) -> StoreOptions:

@@ -1,4 +1,4 @@
-"""How lines, devices and the history are doing, as `system.Drivers.<channel>`, `Communication` and `system.History` show it.
+"""How lines, devices and the history are doing, as the nodes of lines, `Communication` and `system.History` show it.
 
 Reports on lines are made every few seconds, a vector operation for each, and kept; one on a device is made when
 somebody looks at it and costs nothing until then.
@@ -32,9 +32,7 @@ MS = 1000.0
 class Reports:
     """The latest report on every line and on the history, and one on any device that is asked for."""
 
-    def __init__(
-        self, plant: Plant, pollers: Iterable[Poller], clock: Clock, history: History | None = None
-    ) -> None:
+    def __init__(self, plant: Plant, pollers: Iterable[Poller], clock: Clock, history: History | None = None) -> None:
         self._plant = plant
         self._history = history
         self._pollers = {poller.channel.id: poller for poller in pollers}
@@ -111,6 +109,9 @@ def history_values(state: HistoryState) -> Mapping[str, Any]:
         "ShedInst": shed.get(Measurement.INST.value, 0),
         "ShedEnergy": shed.get(Measurement.ENERGY.value, 0),
         "LastSuccess": to_datetime(sent_ns) if sent_ns else None,
+        "SlotsExpected": state.ledger.expected,
+        "SlotsMissing": state.ledger.expected - state.ledger.stored,
+        "SlotsFilled": state.ledger.filled,
     }
 
 

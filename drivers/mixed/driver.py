@@ -9,6 +9,7 @@ from typing import Any
 from address_space.model.clock import NS, Clock
 from address_space.model.ids import UnitHandle
 from drivers.api import Confirmation, Device, Driver, Reading, ReadPlan, Request, WriteOutcome, WriteRequest
+from drivers.archive import Archive, Book, Recalled
 from drivers.errors import ProfileError
 from drivers.mixed.parts import MixedProfile
 from drivers.transport import Link
@@ -89,6 +90,23 @@ class MixedDriver:
             return await part.driver.probe(self._seen(device))
         finally:
             self._ended_ns = self._clock.monotonic_ns()
+
+    def books(self, device: Device) -> Sequence[Book]:
+        """As the protocol's driver knows them; none where its devices have no memory."""
+        driver = self._part(device).driver
+        return driver.books(self._seen(device)) if isinstance(driver, Archive) else ()
+
+    def recall(self, device: Device, book: Book, start_ms: int, end_ms: int, now_ms: int) -> Request | None:
+        """As the protocol's driver asks."""
+        driver = self._part(device).driver
+        return (
+            driver.recall(self._seen(device), book, start_ms, end_ms, now_ms) if isinstance(driver, Archive) else None
+        )
+
+    def recalled(self, device: Device, request: Request, answer: Any) -> Recalled:
+        """As the protocol's driver reads it."""
+        driver = self._part(device).driver
+        return driver.recalled(self._seen(device), request, answer) if isinstance(driver, Archive) else Recalled((), 0)
 
     async def _turn(self, device: Device) -> Part:
         """The part for `device`, once the line was silent for as long as it needs, whoever spoke before."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from address_space.model.ids import NodeUid
 from address_space.model.quantity import by_path
 from historian.api import Readings, SeriesIds
-from historian.outbox import Parcel
+from historian.parcels import Parcel
 from historian.schema import QUALITY_FIELD, Measurement, quality_flags
 from historian.spool import Spool
 

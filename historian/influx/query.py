@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from historian.errors import StoreFailed, StoreUnreachable
-from historian.influx.server import InfluxServer, told
+from historian.errors import StoreDenied, StoreFailed, StoreUnreachable
+from historian.influx.server import DENIED, InfluxServer, told
 
 _BUSY = frozenset({429, 500, 502, 503, 504})
 
@@ -51,6 +51,7 @@ class InfluxQl:
         answer = self._server.request("POST", "/query", fields=fields)
         if answer.status >= 300:
             kind = StoreUnreachable if answer.status in _BUSY else StoreFailed
+            kind = StoreDenied if answer.status in DENIED else kind
             raise kind(
                 f"InfluxDB refuses a query: {answer.status} {told(answer)}",
                 where=self._server.url,
@@ -58,7 +59,7 @@ class InfluxQl:
             )
         for line in answer.data.splitlines():
             if line.strip():
-                yield from _read(json.loads(line), self._server.url)
+                yield from _read(_document(line, self._server.url), self._server.url)
 
 
 def quoted(identifier: str) -> str:
@@ -69,6 +70,17 @@ def quoted(identifier: str) -> str:
 def literal(text: str) -> str:
     """A string in InfluxQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _document(line: bytes, where: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise StoreFailed(
+            f"InfluxDB's answer is no JSON: {line[:80]!r}",
+            where=where,
+            hint="check the address: a proxy may stand there",
+        ) from error
 
 
 def _read(document: Any, where: str) -> Iterator[Result]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from address_space.model.ids import NodeUid
 from address_space.model.quality import GOOD, Reason
-from address_space.model.quantity import Quantity
-from historian.api import Latest, Sample, Series
+from address_space.model.quantity import Quantity, by_path
+from historian.api import Latest, Rows, Sample, Series
 from historian.influx.query import InfluxQl, Result, literal, quoted
 from historian.influx.server import InfluxServer, ServerOptions
 from historian.schema import QUALITY_FIELD, Measurement, QualityFlag, field_of, measurement_of
@@ -26,6 +26,8 @@ LATEST_LINES = 5
 """Newest lines of a unit in which its latest values are looked for: poll classes write lines of their own."""
 UNITS_A_QUERY = 200
 _UNCERTAIN = 0x40000000
+_DECIMALS = 6
+"""Of base units: what was whole is whole again."""
 _FIRST_MS, _LAST_MS = -9_000_000_000_000, 9_000_000_000_000
 """Beyond these, nanoseconds do not fit InfluxDB's 64 bits."""
 
@@ -95,6 +97,46 @@ class InfluxReader:
                     _fill(found, rows[series.tags["point"]], columns, series)
         return found
 
+    async def kept(self) -> Mapping[NodeUid, tuple[Quantity, ...]]:
+        """As `HistoryIndex.kept`; every unit of a measurement may have all of its fields."""
+        found: dict[NodeUid, tuple[Quantity, ...]] = {}
+        for measurement in (Measurement.ENERGY, Measurement.INST):
+            source = quoted(measurement.value)
+            fields = [
+                name for one in await self._ask(f"SHOW FIELD KEYS FROM {source}") for name in one.column("fieldKey")
+            ]
+            quantities = tuple(quantity for quantity in map(by_path, fields) if quantity is not None)
+            for series in await self._ask(f"SHOW TAG VALUES FROM {source} WITH KEY = {quoted('point')}"):
+                for unit in map(NodeUid, series.column("value")):
+                    found[unit] = found.get(unit, ()) + quantities
+        return dict(sorted(found.items()))
+
+    async def read_rows(
+        self, units: Sequence[NodeUid], measurement: Measurement, start_ms: int, end_ms: int
+    ) -> list[Rows]:
+        """As `RowReader.read_rows`."""
+        found: list[Rows] = []
+        start_ms, end_ms = max(start_ms, _FIRST_MS), min(end_ms, _LAST_MS)
+        for at in range(0, len(units), UNITS_A_QUERY):
+            part = units[at : at + UNITS_A_QUERY]
+            places = {str(unit): at + place for place, unit in enumerate(part)}
+            chosen = "|".join(re.escape(unit) for unit in part)
+            statement = (
+                f"SELECT * FROM {quoted(measurement.value)} WHERE point =~ /^({chosen})$/ "  # noqa: S608 - quoted
+                f"AND time >= {start_ms}ms AND time < {end_ms}ms GROUP BY point, kind, site"
+            )
+            answer = await self._ask(statement)
+            found += await asyncio.to_thread(rows_of, answer, places)
+        return found
+
+    async def begins(self) -> int | None:
+        """As `RowReader.begins`."""
+        first: list[int] = []
+        for measurement in (Measurement.ENERGY, Measurement.INST):
+            statement = f"SELECT * FROM {quoted(measurement.value)} ORDER BY time ASC LIMIT 1"  # noqa: S608 - quoted
+            first += [int(series.values[0][0]) for series in await self._ask(statement) if series.values]
+        return min(first, default=None)
+
     async def _select(self, point: NodeUid, quantity: Quantity, where: str, order: str) -> tuple[_Times, ...]:
         measurement = measurement_of(quantity)
         if measurement is None:
@@ -130,6 +172,42 @@ def status_of(flags: int) -> int:
 _Times = np.ndarray
 _NOTHING = (np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint32))
 _EMPTY = Series(*_NOTHING)
+
+
+def rows_of(answer: Sequence[Result], places: Mapping[str, int]) -> list[Rows]:
+    """Whole lines of many units in base units; units of the same fields together, and in order."""
+    groups: dict[tuple[str, ...], list[tuple[int, Result]]] = {}
+    for series in answer:
+        groups.setdefault(series.columns, []).append((places[series.tags["point"]], series))
+    found: list[Rows] = []
+    for columns, group in groups.items():
+        quantities = [(column, quantity) for column, name in enumerate(columns) if (quantity := by_path(name))]
+        quality = columns.index(QUALITY_FIELD)
+        unit = np.repeat([place for place, _ in group], [len(series.values) for _, series in group])
+        lines = [line for _, series in group for line in series.values]
+        whole = np.array(lines, np.float64)  # None becomes NaN
+        if not len(lines) or not quantities:
+            continue
+        time_ms = np.array([line[0] for line in lines], np.int64)
+        order = np.lexsort((time_ms, unit))
+        taken = [column for column, _ in quantities]
+        values = np.round(whole[:, taken] * [quantity.per_unit for _, quantity in quantities], _DECIMALS)[order]
+        flags = np.nan_to_num(whole[:, quality]).astype(np.int64)[order]
+        codes = {flag: status_of(flag) for flag in np.unique(flags).tolist()}
+        status = np.array([codes[flag] for flag in flags.tolist()], np.uint32)
+        present = ~np.isnan(values)
+        some = np.flatnonzero(present.any(axis=0))  # a query for all fields names those that only others have
+        found.append(
+            Rows(
+                tuple(columns[taken[place]] for place in some.tolist()),
+                unit[order].astype(np.int64),
+                time_ms[order],
+                values[:, some],
+                np.where(present, status[:, None], np.uint32(0)).astype(np.uint32)[:, some],
+                present[:, some],
+            )
+        )
+    return found
 
 
 def _first(series: Series) -> Sample | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,10 +13,11 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from historian.errors import StoreFailed, StoreUnreachable
+from historian.errors import StoreDenied, StoreFailed, StoreUnreachable
 
 TIMEOUT_S = 10.0
 RETENTION_POLICY = "autogen"
+DENIED = frozenset({401, 403})
 
 
 class Version(Enum):
@@ -92,6 +94,16 @@ class InfluxServer:
     def version(self) -> tuple[Version, str]:
         """The kind of server, and what it calls itself; raises HistoryError."""
         answer = self.request("GET", "/ping")
+        if answer.status in DENIED:
+            raise StoreDenied(
+                f"InfluxDB does not let the hub in: {answer.status} {told(answer)}",
+                where=self.url,
+                hint="check the token, or user and password",
+            )
+        if answer.status >= 500:
+            raise StoreUnreachable(
+                f"InfluxDB is not ready: {answer.status} {told(answer)}", where=self.url, hint="wait, or see its log"
+            )
         named = answer.headers.get("X-Influxdb-Version", "") or _named(answer.data)
         return version_of(named), named
 
@@ -105,6 +117,13 @@ class InfluxServer:
         headers: Mapping[str, str] | None = None,
     ) -> urllib3.BaseHTTPResponse:
         """One request with the credentials, its answer read whole; raises StoreUnreachable."""
+        ca_file = self.options.ca_file
+        if ca_file and not os.access(ca_file, os.R_OK):
+            raise StoreUnreachable(
+                f"the certificates of InfluxDB cannot be read: {ca_file}",
+                where=self.url,
+                hint="check history.influx.ca_file",
+            )
         every = {**self.options.credentials.headers, **(headers or {})}
         if fields is not None:
             every["Content-Type"] = "application/x-www-form-urlencoded"

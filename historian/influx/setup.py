@@ -6,11 +6,20 @@ import json
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from historian.errors import StoreFailed
+from historian.errors import StoreDenied, StoreFailed
 from historian.influx.query import InfluxQl, quoted
-from historian.influx.server import RETENTION_POLICY, InfluxServer, Version, told
+from historian.influx.server import DENIED, RETENTION_POLICY, InfluxServer, Version, told
 
 _DAY_S = 86_400
+_RIGHTS = {
+    "/api/v2/orgs": "the right to read organisations (read:orgs)",
+    "GET /api/v2/buckets": "the right to read buckets (read:buckets)",
+    "/api/v2/buckets": "the right to write buckets (write:buckets)",
+    "GET /api/v2/dbrps": "the right to read mappings (read:dbrp)",
+    "/api/v2/dbrps": "the right to write mappings (write:dbrp)",
+    "database": "an admin token",
+}
+"""What a token lacks that is refused something, by what it was refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +99,9 @@ def _listed(server: InfluxServer, path: str, key: str) -> list[dict[str, object]
     if answer.status == 404:
         return []
     if answer.status >= 300:
-        raise _refused(server, f"asking {path.partition('?')[0]}", answer.status, told(answer))
-    found = json.loads(answer.data)
-    return list(found.get(key) or [])
+        raise _refused(server, f"GET {path.partition('?')[0]}", answer.status, told(answer))
+    found = _read(server, answer.data).get(key)
+    return list(found) if isinstance(found, list) else []
 
 
 def _one(server: InfluxServer, path: str, key: str, name: str) -> str:
@@ -106,10 +115,27 @@ def _sent(server: InfluxServer, method: str, path: str, body: dict[str, object])
     answer = server.request(method, path, body=json.dumps(body), headers={"Content-Type": "application/json"})
     if answer.status >= 300:
         raise _refused(server, f"{method} {path}", answer.status, told(answer))
-    made: dict[str, object] = json.loads(answer.data) if answer.data else {}
-    return made
+    return _read(server, answer.data) if answer.data else {}
 
 
 def _refused(server: InfluxServer, what: str, status: int, words: str) -> StoreFailed:
-    hint = "the token needs all access for setting up" if status in (401, 403) else "see the server's log"
-    return StoreFailed(f"InfluxDB refuses {what}: {status} {words}", where=server.url, hint=hint)
+    """401: nobody is let in like that; 403 (on 2 also 404): it is, without the right to do this."""
+    told_so = f"InfluxDB refuses {what}: {status} {words}"
+    if status == 401:
+        return StoreDenied(told_so, where=server.url, hint="the token (or user and password) is wrong or has expired")
+    if status in DENIED:
+        right = next((needed for part, needed in _RIGHTS.items() if part in what), "an administrator's rights")
+        return StoreDenied(told_so, where=server.url, hint=f"for setting up the token needs {right}")
+    return StoreFailed(told_so, where=server.url, hint="see the server's log")
+
+
+def _read(server: InfluxServer, body: bytes) -> dict[str, object]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise StoreFailed(
+            "InfluxDB's answer cannot be read", where=server.url, hint="check the address: is it a proxy's?"
+        )
+    return found

@@ -13,7 +13,7 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
-from historian.errors import HistoryError
+from historian.errors import HistoryError, StoreDenied
 from historian.forwarder import Answer, Reply
 from historian.influx.server import RETENTION_POLICY, InfluxServer, ServerOptions, Version, told
 
@@ -69,7 +69,12 @@ class InfluxSink:
                 if reply is not None:
                     return reply
                 self._version = Version.V1_OLD
-            return self._post_plain(lines)
+            reply = self._post_plain(lines)
+            if reply.answer is Answer.DENIED and self._options.api != "v1":
+                self._version = None  # asked again: what stands there may have been another server, or a proxy
+            return reply
+        except StoreDenied as error:
+            return Reply(Answer.DENIED, str(error))
         except HistoryError as error:
             return Reply(Answer.LATER, str(error))
 

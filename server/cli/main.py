@@ -11,13 +11,13 @@ import sys
 from collections.abc import Sequence
 
 from address_space.model import HubError
-from server.cli import check, decode, demo, nodeset, read, run, simulate
+from server.cli import check, decode, demo, history, nodeset, probe, profiles, read, run, simulate, trace
 from server.cli.console import report_error
 from server.errors import ServerError, causes, reason_of
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C where there was nothing to stop in order."""
-COMMANDS = (demo, run, check, read, simulate, nodeset, decode)
+COMMANDS = (demo, run, check, profiles, read, history, simulate, nodeset, decode, trace, probe)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -26,33 +26,80 @@ from drivers.mixed import Options as MixedOptions
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "config/plants/demo"
 MAKES = {"eastron/sdm630", "eastron/sdm120", "schneider/iem3155", "carlo-gavazzi/em24", "abb/b23", "acrel/adl400"}
+"""Behind the Modbus TCP gateways."""
+FIELD = {
+    "house-power": {
+        "generic/dlt645-2007-three-phase",
+        "generic/dlt645-2007-single-phase",
+        "generic/dlt645-2007-prepaid-relay",
+        "generic/dlt645-1997",
+    },
+    "house-water": {
+        "generic/cjt188-heat",
+        "generic/cjt188-gas",
+        "generic/cjt188-cold-water-valve",
+        "generic/cjt188-hot-water-valve",
+    },
+    "wells": {
+        "chint/dtsu666",
+        "eastron/sdm630",
+        "generic/dlt645-2007-three-phase",
+        "generic/dlt645-2007-single-phase",
+    },
+}
+DRIVERS = {"modbus", "dlt645", "cjt188", "mixed"}
 FAULTS = {"silent", "slow", "wrong_length", "exception", "frozen", "rollover", "dropped"}
+FIELD_FAULTS = {"noise_before", "relay_sticks", "valve_sticks", "half_frame"}
 
 
 @pytest.fixture(scope="module")
 def demo() -> PlantConfig:
-    return load_plant(DEMO, profiles=MAKES, drivers={"modbus"})
+    return load_plant(DEMO, profiles=MAKES.union(*FIELD.values()), drivers=DRIVERS)
 
 
 def test_the_demonstration_plant_is_a_small_town(demo: PlantConfig) -> None:
     kinds = Counter(node.kind for node in demo.nodes)
     assert (kinds[NodeKind.REGION], kinds[NodeKind.SUBSTATION]) == (1, 2)
     assert min(kinds[kind] for kind in (NodeKind.TRANSFORMER, NodeKind.FEEDER, NodeKind.BUILDING)) >= 10
-    assert len(demo.meters) == 200
-    assert {meter.profile for meter in demo.meters} == MAKES
-    assert len(demo.channels) == 12
-    assert len({channel.options["port"] for channel in demo.channels}) == 12
-    assert all(1 <= int(meter.address) <= 247 for meter in demo.meters)
+    town = [meter for meter in demo.meters if meter.channel not in FIELD]
+    channels = [channel for channel in demo.channels if channel.id not in FIELD]
+    assert len(town) == 200
+    assert {meter.profile for meter in town} == MAKES
+    assert len(channels) == 12
+    assert len({channel.options["port"] for channel in channels}) == 12
+    assert all(1 <= int(meter.address) <= 247 for meter in town)
     assert any(meter.ratio[1] > 1 for meter in demo.meters if meter.profile == "acrel/adl400")
     plant = Plant(demo.nodes, [MeteringUnit(m.id, m.name, m.parent, Template("t", ())) for m in demo.meters[:1]])
     assert plant.path(demo.meters[0].id) == "Nurobod/North/T1/BB1/m0001"
 
 
+def test_the_demonstration_speaks_every_field_protocol(demo: PlantConfig) -> None:
+    channels = {channel.id: channel for channel in demo.channels}
+    for name, profiles in FIELD.items():
+        assert {meter.profile for meter in demo.meters if meter.channel == name} == profiles
+    assert {channels[name].driver for name in FIELD} == DRIVERS - {"modbus"}
+    assert {channels[name].options.get("transport", "tcp") for name in FIELD} == {"serial", "tcp", "dial_in"}
+    assert Counter(meter.channel for meter in demo.meters if meter.channel in FIELD) == {
+        "house-power": 10,
+        "house-water": 10,
+        "wells": 4,
+    }
+
+
+def test_the_demonstration_stays_on_this_machine_and_in_its_data_folder(demo: PlantConfig) -> None:
+    settings = load_settings(DEMO / "hub.toml")
+    for channel in demo.channels:
+        options = channel.options
+        hosts = {options[key] for key in ("host", "listen_host") if key in options}
+        assert hosts <= {"127.0.0.1"}
+        assert hosts or Path(options["device"]).is_relative_to(settings.data_dir)
+
+
 def test_the_faults_of_the_demonstration_name_its_meters(demo: PlantConfig) -> None:
     faults = demo.simulation["faults"]
-    assert {fault["fault"] for fault in faults} == FAULTS
+    assert {fault["fault"] for fault in faults} == FAULTS | FIELD_FAULTS
     assert {fault["meter"] for fault in faults} <= {meter.id for meter in demo.meters}
-    assert len(faults) == 8
+    assert len(faults) == 12
 
 
 def test_siblings_of_the_demonstration_differ_by_name_in_every_language(demo: PlantConfig) -> None:
@@ -90,7 +137,7 @@ def test_the_demonstration_plant_obeys_the_schemas() -> None:
         meters += [
             {name: _typed(forms[name], cell) for name, cell in row.items() if cell} for row in csv.DictReader(lines)
         ]
-    assert len(meters) == 200
+    assert len(meters) == 224
     jsonschema.Draft202012Validator(_schema("meters.schema.json")).validate(meters)
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from address_space.model.hierarchy import NodeKind
 from config.errors import ConfigErrors
-from config.loader import load_plant
+from config.loader import load_plant, time_zone_of
 
 
 def test_nested_nodes_become_a_flat_list_with_parents_names_and_attributes(folder: Any) -> None:
@@ -297,3 +297,14 @@ def test_a_deep_hierarchy_by_parent_references_loads(folder: Any) -> None:
     nodes = "".join(f"  - {{id: n{i}, kind: division, parent: n{i - 1}}}\n" for i in range(depth - 1, 0, -1))
     folder.write("plant.yaml", f"hierarchy:\n{nodes}  - {{id: n0, kind: site}}\n")
     assert len(folder.load().nodes) == depth
+
+
+def test_the_time_zone_is_found_without_reading_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "plant.yaml").write_text("time_zone: Asia/Tashkent\nmeters: nowhere/*.csv\n")
+    assert time_zone_of(tmp_path).key == "Asia/Tashkent"
+    (tmp_path / "plant.yaml").write_text("hierarchy: []\n")
+    assert time_zone_of(tmp_path).key == "UTC"
+    (tmp_path / "plant.yaml").write_text("time_zone: Mars/Olympus\n")
+    with pytest.raises(ConfigErrors) as caught:
+        time_zone_of(tmp_path)
+    assert "plant.yaml:1" in str(caught.value)

@@ -8,7 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 CLOCK = "address_space/model/clock.py"
-TASK_OWNERS = ("server/opcua/", "historian/recorder.py", "drivers/simulators/modbus.py", "drivers/simulators/ports.py")
+TASK_OWNERS = (
+    "server/opcua/",
+    "historian/recorder.py",
+    "drivers/simulators/modbus.py",
+    "drivers/simulators/ports.py",
+    "drivers/simulators/datagrams.py",
+)
 """Things with a life cycle of their own, opened and closed by hand, whose tasks no task group can span."""
 CLOCK_READERS = frozenset(
     {

@@ -16,10 +16,13 @@ from tests.scale import (
     bus,
     codecs,
     dial_in,
+    history_reads,
     kills,
     notifications,
     polling,
     recording,
+    rollups,
+    spooling,
     startup,
     updates,
 )
@@ -28,7 +31,10 @@ from tests.scale.progress import Steps
 from tests.scale.size import Size
 from tests.scale.table import Row, table
 
-ALONE = {module.NAME: module.run for module in (startup, updates, polling, bus, codecs, dial_in, recording, kills)}
+ALONE = {
+    module.NAME: module.run
+    for module in (startup, updates, polling, bus, codecs, dial_in, recording, spooling, history_reads, rollups, kills)
+}
 BESIDE = {module.NAME: module.run for module in (bulk_read, notifications, browsing)}
 """Those that measure other servers too."""
 BENCHMARKS = [
@@ -41,6 +47,9 @@ BENCHMARKS = [
     codecs.NAME,
     dial_in.NAME,
     recording.NAME,
+    spooling.NAME,
+    history_reads.NAME,
+    rollups.NAME,
     kills.NAME,
     browsing.NAME,
 ]

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from tests.scale import bulk_read, bus, dial_in, recording, updates
+from tests.scale import bulk_read, bus, dial_in, history_reads, recording, rollups, spooling, updates
 from tests.scale.contenders import NODE, OURS, STOCK, Contender, Lineup, Model, Running, hub, running, stock
 from tests.scale.measure import Figure
 from tests.scale.size import Size
@@ -41,6 +41,22 @@ def test_recording_is_at_least_a_hundred_times_faster_than_with_stock_asyncua() 
     rows = recording.run(Size.TINY, quiet)
     assert (by_name(rows, "Recorded").ratio or 0.0) > 100.0
     assert (by_name(rows, "packed day").ours.value) < by_name(rows, "hot day").ours.value
+
+
+def test_noting_what_rollups_wait_for_costs_next_to_nothing_beside_computing_them() -> None:
+    rows = rollups.run(Size.TINY, quiet)
+    assert by_name(rows, "noting").ours.value < by_name(rows, "computing").ours.value / 3
+
+
+def test_the_spool_takes_lines_faster_than_readings_become_such() -> None:
+    rows = spooling.run(Size.TINY, quiet)
+    assert by_name(rows, "into the spool").ours.value > by_name(rows, "accepted a second").ours.value
+
+
+@pytest.mark.filterwarnings("ignore:The default datetime:DeprecationWarning")
+def test_history_is_read_at_least_five_times_cheaper_than_with_stock_asyncua() -> None:
+    rows = history_reads.run(Size.TINY, quiet)
+    assert (by_name(rows, "HistoryRead raw").ratio or 0.0) > 5.0
 
 
 def test_gateways_that_dial_in_are_all_polled_and_cost_less_than_a_core() -> None:

@@ -81,7 +81,7 @@ def test_a_profile_that_extends_itself_is_told(site: Path) -> None:
 def test_a_file_where_no_profile_is_looked_for_is_told(site: Path, name: str) -> None:
     (site / "own" / "deep").mkdir()
     (site / name).write_text(METER)
-    with pytest.raises(ProfileError, match="not looked for here; it is <vendor>/<model>.yaml"):
+    with pytest.raises(ProfileError, match=r"not looked for here; it is <vendor>/<model>\.yaml"):
         load_library(site)
 
 

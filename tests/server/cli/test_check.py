@@ -24,14 +24,14 @@ metering_units:
 
 def test_the_demonstration_plant_has_no_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(DEMO)]) == 0
-    assert "200 metering units" in capsys.readouterr().out
+    assert "224 metering units" in capsys.readouterr().out
 
 
 def test_as_json_it_says_how_large_the_plant_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(DEMO), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["ok"] is True
-    assert (answer["units"], answer["channels"], answer["problems"]) == (200, 12, [])
+    assert (answer["units"], answer["channels"], answer["problems"]) == (224, 15, [])
 
 
 def test_mistakes_are_told_with_file_line_column_and_what_to_do(

@@ -25,9 +25,14 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 
 
 def words(command: argparse.ArgumentParser) -> Iterator[str]:
-    """Options and names of positional arguments."""
+    """Options and names of positional arguments, also those of commands below it."""
     for action in command._actions:
         yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                yield name
+                yield from words(below)
+            continue
         if not action.option_strings:
             yield action.metavar if isinstance(action.metavar, str) else action.dest.upper()
 

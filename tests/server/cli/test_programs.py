@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -110,6 +112,48 @@ def test_demo_runs_can_be_read_from_and_stops_in_order(site, demo: Program, caps
     assert "the connection to the hub was lost" in following.log.read_text()
 
 
+def test_serial_ports_of_a_demo_lie_in_its_data_folder_and_go_with_their_meters(site) -> None:
+    site.write({"a": ["m1"]})
+    plant = site.folder / "plant.yaml"
+    before, options, after = re.split(r"(options: \{.*?\})", plant.read_text(), maxsplit=1)
+    assert options
+    port = site.folder / "data" / "ports" / "bus"
+    plant.write_text(f"{before}options: {{transport: serial, device: {port}, timeout_ms: 500}}{after}")
+    other = site.folder / "other"
+    shutil.copytree(site.folder / "data" / "pki", other / "pki")
+    arguments = ("demo", "--plant", str(site.folder), "--data", str(other), "--plain", "--seconds", "60")
+    program = Program(site.folder / "demo.log", *arguments)
+    try:
+        said = program.wait_for("line opened channel=a")
+        link = other / "ports" / "bus"
+        assert link.is_symlink()
+        assert not port.exists()
+        assert f"--data {other}" in said
+        os.kill(meters_of(said), signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE_S
+        while link.is_symlink():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert program.end(signal.SIGINT) == 0
+    finally:
+        if program.process.poll() is None:
+            program.process.kill()
+            program.process.wait()
+
+
+def test_simulate_leaves_a_file_alone_that_stands_where_a_serial_port_should(site) -> None:
+    site.write({"a": ["m1"]})
+    plant = site.folder / "plant.yaml"
+    text = re.sub(r"options: \{.*?\}", f"options: {{transport: serial, device: {plant}}}", plant.read_text())
+    plant.write_text(text)
+    meters = Program(site.folder / "simulate.log", "simulate", str(site.folder))
+    assert meters.process.wait(PATIENCE_S) == 1
+    said = meters.log.read_text()
+    assert f"cannot make the serial port {plant}" in said
+    assert "remove the file" in said
+    assert plant.read_text() == text
+
+
 def test_meters_do_not_outlive_a_demo_that_was_killed(demo: Program) -> None:
     said = demo.wait_for("simulated meters: process")
     demo.process.kill()
@@ -142,7 +186,7 @@ def test_simulate_says_that_it_is_ready_and_refuses_an_unknown_channel(
 ) -> None:
     site.write({"a": ["m1"], "b": ["m2", "m3"]})
     meters = Program(site.folder / "meters.log", "simulate", str(site.folder), "--channel", "b")
-    assert f"simulator ready: 2 meters on ports {site.ports['b']}" in meters.wait_for("\n")
+    assert f"simulator ready: 2 meters on port {site.ports['b']}" in meters.wait_for("\n")
     assert meters.end(signal.SIGTERM) == 0
     assert main(["simulate", str(site.folder), "--channel", "c"]) == 1
     assert "the plant has no channel 'c'" in capsys.readouterr().err

@@ -1,0 +1,39 @@
+"""Room on the disk that is kept back: to empty a file one must be able to write."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+class Reserve:
+    """A file of zeros that can be given away when the disk is full. With size 0 there is none and none is missed."""
+
+    def __init__(self, path: Path, size_bytes: int) -> None:
+        self.path = path
+        self._size = size_bytes
+        self._is_held = False
+
+    def take(self) -> bool:
+        """Have the room; False where the disk has not that much."""
+        if self._is_held or not self._size:
+            return True
+        try:
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(handle, 0, self._size)
+            finally:
+                os.close(handle)
+        except OSError:
+            self.release()
+            return False
+        self._is_held = True
+        return True
+
+    def release(self) -> bool:
+        """Give the room away; whether there was any."""
+        held, self._is_held = self._is_held, False
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+        return held
