@@ -50,6 +50,7 @@ class Ratings:
         return Limits(float(bounds.rollover[unit, field]), float(bounds.per_hour[unit, field]), _RESOLUTION)
 
     def _rollover(self, unit: MeteringUnit, fields: tuple[str, ...]) -> np.ndarray:
+        """Where registers start again, on the primary side: a template's points have the ratios in them already."""
         key = (id(unit.template), fields)
         known = self._rollovers.get(key)
         if known is None:
@@ -61,7 +62,7 @@ class Ratings:
                 for field in fields
             )
             self._rollovers[key] = known
-        return np.array(known) * (unit.ratio[0] * unit.ratio[1])
+        return np.array(known)
 
 
 def most_per_hour(unit: MeteringUnit) -> float:
