@@ -14,6 +14,7 @@ class CellForm(Enum):
     FLAG = "true or false"
     YEAR = "year"
     DATE = "date"
+    MOMENT = "date or date-time"
     UUID = "UUID"
 
 
@@ -39,6 +40,9 @@ COLUMNS = (
     Column("asset_id", "number in the owner's asset register"),
     Column("ct", "ratio of the current transformer: 60 for 300/5 A", CellForm.POSITIVE, default="1"),
     Column("pt", "ratio of the voltage transformer: 100 for 10000/100 V", CellForm.POSITIVE, default="1"),
+    Column("ratio_since", "from when `ct` and `pt` hold, in the plant's time zone", CellForm.MOMENT),
+    Column("ct_before", "`ct` until `ratio_since`", CellForm.POSITIVE, default="1"),
+    Column("pt_before", "`pt` until `ratio_since`", CellForm.POSITIVE, default="1"),
     Column("rated_current_a", "rated current of the metered line in A", CellForm.POSITIVE),
     Column("rated_power_kw", "rated or contracted power in kW", CellForm.POSITIVE),
     Column("enabled", "whether it is polled", CellForm.FLAG, default="true"),

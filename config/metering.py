@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 
 from address_space.model.hierarchy import HierarchyNode
 from address_space.model.ids import NodeUid
@@ -11,13 +12,14 @@ from config.columns import YEARS
 from config.errors import Location, Report
 from config.fields import is_uuid, parse_flag, parse_number
 from config.identity import Identities, as_uid
-from config.plant import MeterConfig, meter_location
+from config.plant import EarlierRatio, MeterConfig, meter_location
 from config.spelling import Spelling
 
 Locate = Callable[[str], Location]
 """Place of a cell or key by its name."""
 
 _MEMO_LIMIT = 10_000
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?", re.ASCII)
 
 
 class MeterReader:
@@ -61,7 +63,8 @@ class MeterReader:
         locate: Locate | None = None,
     ) -> None:
         """One unit: stripped cells, one per column; `column` 0 where `line` is the row of a sheet."""
-        (uid, name, parent, profile, channel, address, serial, asset, ct, pt, amps, kw, *rest) = cells
+        (uid, name, parent, profile, channel, address, serial, asset, ct, pt, *rest) = cells
+        since, ct_before, pt_before, amps, kw, *rest = rest
         report = _Cells(self._report, file, line, column, locate)
         sound = True
         if not uid:
@@ -91,6 +94,9 @@ class MeterReader:
             pt_ratio = self._positive("pt", pt, report, decimal_comma=decimal_comma)
         current_a = self._positive("rated_current_a", amps, report, decimal_comma=decimal_comma) if amps else 0.0
         power_kw = self._positive("rated_power_kw", kw, report, decimal_comma=decimal_comma) if kw else 0.0
+        earlier: EarlierRatio | None = None
+        if since or ct_before or pt_before:
+            earlier = self._earlier(since, (ct_before, pt_before), report, decimal_comma=decimal_comma)
         enabled, year, due, mrid, group = (True, 0, "", "", "")
         if any(rest):
             enabled, year, due, mrid, group = self._rarer(rest, report)
@@ -99,7 +105,7 @@ class MeterReader:
         meter = MeterConfig(
             as_uid(uid), name or uid, known_parent, known_profile, known_channel, address, serial, asset,
             ct_ratio, pt_ratio, current_a, power_kw, enabled, year, due, mrid, file, line, column,
-            group,
+            group, earlier,
         )  # fmt: skip
         if enabled:
             self._check_address(meter, report)
@@ -145,6 +151,26 @@ class MeterReader:
                 self._numbers[text] = number
             return number
         return 1.0
+
+    def _earlier(
+        self, since: str, before: Sequence[str], report: _Cells, *, decimal_comma: bool
+    ) -> EarlierRatio | None:
+        """The ratios before `ratio_since`."""
+        names = ("ct_before", "pt_before")
+        ct, pt = (
+            self._positive(name, text, report, decimal_comma=decimal_comma)
+            for name, text in zip(names, before, strict=True)
+        )
+        until = _moment(since)
+        if not since:
+            for name, text in zip(names, before, strict=True):
+                if text:
+                    hint = "write there from when `ct` and `pt` hold, or leave this empty"
+                    report.wrong(name, f"{name} is given and ratio_since is empty", hint)
+        elif until is None:
+            hint = "write it as 2031-06-30 or 2031-06-30T14:30, in the plant's time zone"
+            report.wrong("ratio_since", f"{since!r} is no date or date-time", hint)
+        return EarlierRatio(until, ct, pt) if until is not None else None
 
     def _rarer(self, cells: Sequence[str], report: _Cells) -> tuple[bool, int, str, str, str]:
         enabled, year, due, mrid, group = cells[:5]
@@ -195,6 +221,16 @@ def _codes_by_parent(nodes: Mapping[NodeUid, HierarchyNode]) -> dict[NodeUid, se
         if node.code and node.parent is not None:
             codes.setdefault(node.parent, set()).add(node.code.lower())
     return codes
+
+
+def _moment(text: str) -> datetime | None:
+    if not _MOMENT.fullmatch(text):
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if YEARS[0] <= found.year <= YEARS[1] else None
 
 
 def _is_date(text: str) -> bool:

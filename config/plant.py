@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -57,6 +58,24 @@ class ChannelConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierRatio:
+    """Ratios that held before those of today. `until` is wall time of the plant."""
+
+    until: datetime
+    ct: float = 1.0
+    pt: float = 1.0
+
+    @property
+    def ratio(self) -> tuple[float, float]:
+        """(CT, PT)."""
+        return self.ct, self.pt
+
+    def until_s(self, zone: tzinfo) -> int:
+        """The end of them, in seconds since 1970."""
+        return int(self.until.replace(tzinfo=zone).timestamp())
+
+
+@dataclass(frozen=True, slots=True)
 class MeterConfig:
     """One metering unit as written. 0 and empty texts mean that nothing was given; `ct` and `pt` are then 1.
 
@@ -83,6 +102,7 @@ class MeterConfig:
     line: int
     column: int = 0
     poll_group: str = ""
+    earlier: EarlierRatio | None = None
 
     @property
     def ratio(self) -> tuple[float, float]:

@@ -7,7 +7,7 @@ request at a time, the poller decides when and retries, decoding is pure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,6 +19,14 @@ from drivers.transport import Lines
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierRatio:
+    """(CT, PT) that held for slots before a time."""
+
+    until_ns: int
+    ratio: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """One device as a driver sees it.
 
@@ -27,6 +35,7 @@ class Device:
     address             address on the bus in the protocol's own notation ("17", "000000123456")
     ratio               (CT, PT) as configured
     zone                time zone that its clock keeps where its profile does not say which
+    earlier             what held before `ratio`, where that is told
     """
 
     unit: UnitHandle
@@ -36,6 +45,13 @@ class Device:
     address: str
     ratio: tuple[float, float] = (1.0, 1.0)
     zone: tzinfo = UTC
+    earlier: EarlierRatio | None = None
+
+    def at(self, slot_ns: int) -> Device:
+        """The device with the ratio that holds for readings of a slot."""
+        if self.earlier is None or slot_ns >= self.earlier.until_ns:
+            return self
+        return replace(self, ratio=self.earlier.ratio)
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,8 +149,8 @@ class Poller:
         return await self._conclude(row, self._makes[row].every, talk, slot_ns)
 
     def target(self, unit: UnitHandle) -> Device:
-        """The device of a unit, for commands; raises UnknownId."""
-        return self._devices[self._row(unit)]
+        """The device of a unit as it is now, for commands; raises UnknownId."""
+        return self._devices[self._row(unit)].at(self._clock.now_ns())
 
     def device(self, unit: UnitHandle) -> DeviceSnapshot:
         """Statistics of one device; raises UnknownId."""
@@ -309,7 +309,7 @@ class Poller:
         return outcome
 
     def _batch(self, row: int, classes: int, talk: Interview, slot_ns: int, now_ns: int) -> Batch:
-        device, driver = self._devices[row], self.channel.driver
+        device, driver = self._devices[row].at(slot_ns), self.channel.driver
         planned = self._makes[row].plan(driver, device, classes)
         return batch_of(driver, device, planned, talk.answers, slot_ns, now_ns)
 

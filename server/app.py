@@ -96,10 +96,11 @@ class Hub:
         self.plant = assembly.plant
         self.live = LiveTable(self.plant, self.clock.now_ns())
         kept = settings.history
+        changes = assembly.changes.of
         self.history: History | None = None
         if kept.enabled:
             zone = ZoneInfo(blueprint.config.time_zone)
-            self.history = History(kept, settings.data_dir, self.plant, self.clock, expected(assembly), zone)
+            self.history = History(kept, settings.data_dir, self.plant, self.clock, expected(assembly), zone, changes)
         reader = self.history.reader if self.history is not None else None
         recorder = self.history.recorder if self.history is not None else None
         self.opcua = HubServer(
@@ -110,6 +111,7 @@ class Hub:
             self.clock,
             rollups=_rollups(self.history),
             event_log=self.history.events if self.history is not None else None,
+            changes=changes,
         )
         if self.history is not None:
             self.opcua.aspace.facts.archive_start = self.history.start

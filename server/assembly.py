@@ -7,23 +7,26 @@ the configuration finds itself, at its own file, line and column.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from address_space.model import Identification, Medium, MeteringUnit, Plant, PointSpec, Protocol, Quantity, Template
-from address_space.model.ids import UnitHandle
+from address_space.model.clock import NS
+from address_space.model.ids import NodeUid, UnitHandle
 from config.errors import ConfigErrors, Problem
 from config.plant import ChannelConfig, MeterConfig, PlantConfig
 from config.sections import PollingSettings
-from drivers.api import Counting, Device, DriverPlugin
+from drivers.api import Counting, Device, DriverPlugin, EarlierRatio
 from drivers.errors import ProfileError
 from drivers.poller import PollClass, PolledDevice
 from drivers.profiles import Profile, ProfileLibrary
 from drivers.slots import Schedule
 from drivers.transport import LineOptions, clashes
+from historian.counters import RatioChange
 from server.rates import RateBook, Rates
+from server.ratio_changes import RatioChanges, changes_at, steps
 
 OVERRANGE = 1.2
 """Ratings are exceeded in service: EURange reaches this far beyond them."""
@@ -49,11 +52,13 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """A plant and the buses that feed it. `origins` tells of each compiled profile, by its identity."""
+    """A plant and the buses that feed it. `origins` tells of each compiled profile, by its identity, `changes` when
+    transformers changed."""
 
     plant: Plant
     buses: tuple[Bus, ...]
     origins: Mapping[int, Origin]
+    changes: RatioChanges = field(default_factory=RatioChanges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,18 @@ class _Assembler:
             id(compiled): Origin(self._drivers[driver], self._library.get(profile))
             for (profile, driver), compiled in self._compiled.items()
         }
-        return Assembly(plant, buses, origins)
+        return Assembly(plant, buses, origins, self._changes(made, zone))
+
+    def _changes(self, made: Sequence[tuple[MeterConfig, _Make]], zone: tzinfo) -> RatioChanges:
+        """When the transformers of which meter changed, and by how much each of its registers."""
+        found: dict[NodeUid, dict[str, list[RatioChange]]] = {}
+        for meter, make in made:
+            if meter.earlier is not None:
+                plugin = self._lines[meter.channel].plugin
+                factors = steps(plugin, make.compiled, meter.earlier.ratio, meter.ratio)
+                quantities = [point.quantity for point in self._library.get(meter.profile).points]
+                found[meter.id] = changes_at(meter.earlier.until_s(zone), quantities, factors)
+        return RatioChanges(found)
 
     def _line(self, channel: ChannelConfig) -> _Line:
         plugin = self._drivers[channel.driver]
@@ -270,7 +286,9 @@ def poll_classes(template: Template, schedules: Sequence[Schedule | None]) -> tu
 
 
 def _device(plant: Plant, unit: UnitHandle, meter: MeterConfig, make: _Make, zone: tzinfo) -> Device:
-    return Device(unit, plant.first_handle(unit), meter.id, make.compiled, meter.address, make.ratio, zone)
+    was = meter.earlier
+    earlier = EarlierRatio(was.until_s(zone) * NS, was.ratio) if was is not None else None
+    return Device(unit, plant.first_handle(unit), meter.id, make.compiled, meter.address, make.ratio, zone, earlier)
 
 
 _CURRENTS = frozenset(quantity for quantity in Quantity if quantity.path.startswith("Current"))

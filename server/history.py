@@ -30,6 +30,7 @@ from historian.gaps import GapLedger, LedgerState, Plan
 from historian.influx import Credentials, InfluxReader, InfluxSink, LineWriter, ServerOptions, Tags
 from historian.recorder import Recorder, RecorderCounters
 from historian.rollups import Ratings, RollupLines, RollupOptions, Rollups
+from historian.rollups.limits import Changes, unchanged
 from historian.schema import Measurement
 from historian.spool import Spool, SpoolOptions, SpoolState
 from historian.sqlite import SqliteStore, StoreOptions
@@ -65,7 +66,9 @@ class History:
         clock: Clock,
         plan: Plan | None = None,
         zone: ZoneInfo | None = None,
+        changes: Changes = unchanged,
     ) -> None:
+        self._changes = changes
         self._settings = settings
         self._plant = plant
         self._clock = clock
@@ -156,7 +159,10 @@ class History:
         lines = RollupLines(self._lines) if self._lines is not None else None
         unread = self._oldest_in_spool if self.store is None else None
         ratings = Ratings(self._plant)
-        return Rollups(folder, self._clock, source, Days(zone), ratings, options, lines=lines, unread=unread)
+        days = Days(zone)
+        return Rollups(
+            folder, self._clock, source, days, ratings, options, lines=lines, changes=self._changes, unread=unread
+        )
 
     async def _oldest_in_spool(self) -> int:
         return await self._spool.oldest_ms((Measurement.ENERGY, Measurement.INST)) if self._spool is not None else 0

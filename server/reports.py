@@ -19,6 +19,7 @@ from address_space.nodes import Report
 from address_space.nodes.nodeids import SYSTEM, line_id
 from drivers.health import ChannelSnapshot, DeviceSnapshot, DeviceState
 from drivers.poller import Poller
+from historian.gaps import UnitDay
 from historian.schema import Measurement
 from server.history import History, HistoryState
 
@@ -59,9 +60,11 @@ class Reports:
         if unit is None or poller is None:
             return None
         try:
-            return Report(device_values(poller.device(unit)), self._clock.now_ns())
+            device = poller.device(unit)
         except UnknownId:
             return None
+        day = self._history.ledger.day_of(NodeUid(identifier)) if self._history is not None else None
+        return Report({**device_values(device), **day_values(day)}, self._clock.now_ns())
 
 
 def line_values(snapshot: ChannelSnapshot, sessions: tuple[str, ...]) -> Mapping[str, Any]:
@@ -122,6 +125,19 @@ def device_values(snapshot: DeviceSnapshot) -> Mapping[str, Any]:
         "Requests": snapshot.requests,
         **_errors(snapshot.errors),
         "SlotsMissed": snapshot.slots_missed,
+    }
+
+
+def day_values(day: UnitDay | None) -> Mapping[str, Any]:
+    """The last 24 hours of a unit by the names of the variables below `Communication`; None has no values."""
+    if day is None:
+        return {}
+    return {
+        "SlotsExpected": day.expected,
+        "SlotsMissing": day.missing,
+        "SlotsFilled": day.filled,
+        "Completeness": PERCENT * day.stored / day.expected if day.expected else None,
+        "LastGap": to_datetime(day.last_gap_ms * NS_PER_MS) if day.last_gap_ms else None,
     }
 
 

@@ -43,7 +43,9 @@ UNIT_TYPES = {
 }
 HISTORY_PATH = "HAConfiguration"
 """Last part of the node id of a variable's `HA Configuration`."""
-REPORTED = ("State", "Requests", "Errors", "Timeouts", "BadFrames", "Refusals", "NotConnected", "SlotsMissed")
+OF_DEVICE = ("State", "Requests", "Errors", "Timeouts", "BadFrames", "Refusals", "NotConnected", "SlotsMissed")
+OF_DAY = ("SlotsExpected", "SlotsMissing", "SlotsFilled", "Completeness", "LastGap")
+REPORTED = OF_DEVICE + OF_DAY
 """Variables of `Communication` that a report on the unit gives; they are asked for when somebody looks."""
 _DEMAND_PERIOD_MS = 900_000.0
 _FIFTEEN_MINUTES = frozenset({Quantity.DEMAND_IMPORT})
@@ -113,6 +115,7 @@ def _communication(unit: MeteringUnit, catalogue: Catalogue) -> dict[str, Source
         "Communication.PollPeriod": Constant(min(polls, default=0.0) * 1000),
         **{f"Communication.{name}": Reported(name) for name in REPORTED},
         "Communication.SuccessRate.EngineeringUnits": _units(Quantity.SUCCESS_RATE),
+        "Communication.Completeness.EngineeringUnits": _units(Quantity.SUCCESS_RATE),
         "Communication.Online.TrueState": Constant(catalogue.state("online")),
         "Communication.Online.FalseState": Constant(catalogue.state("offline")),
     }

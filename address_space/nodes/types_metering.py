@@ -82,6 +82,9 @@ METERING_TYPES = (
                 var(name, "UInt32", O)
                 for name in ("Requests", "Errors", "Timeouts", "BadFrames", "Refusals", "NotConnected", "SlotsMissed")
             ),
+            *(var(name, "UInt32", O) for name in ("SlotsExpected", "SlotsMissing", "SlotsFilled")),
+            var("Completeness", "Double", O, "AnalogUnitType"),
+            var("LastGap", "DateTime", O),
         ),
     ),
     ObjectType(

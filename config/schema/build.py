@@ -29,6 +29,10 @@ _CELLS: dict[CellForm, Schema] = {
     CellForm.FLAG: {"type": "boolean"},
     CellForm.YEAR: {"type": "integer", "minimum": YEARS[0], "maximum": YEARS[1]},
     CellForm.DATE: {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
+    CellForm.MOMENT: {
+        "type": "string",
+        "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?)?$",
+    },
     CellForm.UUID: {"type": "string", "pattern": _UUID_PATTERN},
 }
 

@@ -191,7 +191,6 @@ def _standard(profile: CompiledProfile) -> Mapping[Quantity, CompiledPoint]:
 
 def _values(device: Device, zone: tzinfo, samples: Sequence[records.Sample]) -> Iterable[Archived]:
     known = _standard(device.profile)
-    ct, pt = (Fraction(repr(float(each))) for each in device.ratio)
     for sample in samples:
         point = known.get(sample.quantity) if sample.quantity is not None else None
         if point is None or isinstance(sample.value, str):
@@ -200,6 +199,7 @@ def _values(device: Device, zone: tzinfo, samples: Sequence[records.Sample]) -> 
         if sample.value is None:
             yield Archived(time_ms, point.quantity, nan, Reason.NOT_SUPPORTED.status)
             continue
+        ct, pt = (Fraction(repr(float(each))) for each in device.at(time_ms * _NS_PER_MS).ratio)
         exact = Fraction(repr(sample.value)) * point.quantity.per_unit * point.ratio.pick(ct, pt)
         if point.quantity.kind is not Kind.COUNTER:
             yield Archived(time_ms, point.quantity, float(exact), GOOD)

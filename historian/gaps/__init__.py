@@ -1,7 +1,7 @@
 """The gap ledger: what was expected against what was stored."""
 
 from historian.gaps.ledger import GapLedger
-from historian.gaps.report import Cause, Completeness, Gap, LedgerState, Mark
+from historian.gaps.report import Cause, Completeness, Gap, LedgerState, Mark, UnitDay
 from historian.gaps.tracks import Expected, Plan, SlotSource, Track, periodic, scheduled
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Plan",
     "SlotSource",
     "Track",
+    "UnitDay",
     "periodic",
     "scheduled",
 ]

@@ -37,11 +37,13 @@ _log = logging.getLogger(__name__)
 class Part:
     """Slots of some units of one track, and a `Code` for each: shape (units,), (slots,) and (units, slots).
 
+    units      the ledger's numbers of the points
     before_ms  the slot before the first one, which the part before it ended with; -1 where there is none
     """
 
     track: Track
     points: Sequence[NodeUid]
+    units: SeriesIds
     slots: Times
     codes: NDArray[np.uint8]
     before_ms: int = -1
@@ -279,11 +281,21 @@ class Book:
             step = max(MOST_CELLS // len(windows[0]) // PAGE, 1) * PAGE
             for first in range(0, len(rows), step):
                 chosen = rows[first : first + step]
-                uids = [self._uids[unit] for unit in seating.units[chosen].tolist()]
+                units = seating.units[chosen]
+                uids = [self._uids[unit] for unit in units.tolist()]
                 before_ms = -1
                 for window in windows:
-                    yield Part(track, uids, window, self._codes(number, chosen, window, now_ms), before_ms)
+                    yield Part(track, uids, units, window, self._codes(number, chosen, window, now_ms), before_ms)
                     before_ms = int(window[-1])
+
+    def number(self, point: NodeUid) -> int:
+        """The number of a unit, -1 for one that was never expected; any thread may ask."""
+        return self._numbers.get(point, -1)
+
+    @property
+    def numbers_end(self) -> int:
+        """A number beyond those of all units."""
+        return max(self._numbers.values(), default=-1) + 1
 
     def track_number(self, track: Track) -> int:
         """The number of a track that is known."""

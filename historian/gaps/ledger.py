@@ -27,8 +27,9 @@ from historian.api import HistoryReader, Readings, SeriesIds
 from historian.calendar import Width, edges
 from historian.errors import DamagedHistory, HistoryError, StoreClosed, WrongFormat
 from historian.gaps.book import Book, Part
+from historian.gaps.day import Day
 from historian.gaps.file import FILE
-from historian.gaps.report import Cause, Code, Completeness, Gap, LedgerState, Mark
+from historian.gaps.report import Cause, Code, Completeness, Gap, LedgerState, Mark, UnitDay
 from historian.gaps.sheet import runs
 from historian.gaps.tracks import Plan, Times, Track
 
@@ -58,6 +59,7 @@ class GapLedger:
         self._book: Book | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._state = LedgerState()
+        self._day = Day()
         self._trouble = ""
         self.crashed = False
         """Whether the hub was not stopped in order the last time: `reconcile` then looks for what was not noted."""
@@ -177,8 +179,12 @@ class GapLedger:
         now_ms = self._now_ms()
         borders = np.array([now_ms - _DAY_S * 1000, now_ms], np.int64)
         total = np.zeros(3, np.int64)
+        day = Day(book.numbers_end, int(borders[0]), now_ms)
         for part in book.parts(None, int(borders[0]), now_ms, now_ms):
-            total += _counted(part, borders).sum(axis=(0, 1))
+            counted = _counted(part, borders)[:, 0]
+            day.add(part, counted)
+            total += counted.sum(axis=0)
+        self._day = day.after(self._day)
         expected, stored, filled = total.tolist()
         self._state = LedgerState(book.units, book.memory_bytes, expected, stored, filled)
 
@@ -305,6 +311,10 @@ class GapLedger:
     def state(self) -> LedgerState:
         """How it does; counted about once a minute, less often where counting takes long."""
         return replace(self._state, trouble=self._trouble)
+
+    def day_of(self, point: NodeUid) -> UnitDay | None:
+        """The last 24 hours of a unit as of that count; None before it, and for units that it did not know."""
+        return self._day.of(self._book.number(point)) if self._book is not None else None
 
     # its thread
 

@@ -78,6 +78,25 @@ class Completeness:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitDay:
+    """Slots of a unit in the 24 hours before the ledger's last look at them.
+
+    last_gap_ms  the first slot of the newest gap in them, 0 where there is none; of one that is longer than the hub
+                 has been watching it, the first slot of the 24 hours
+    """
+
+    expected: int
+    stored: int
+    filled: int
+    last_gap_ms: int
+
+    @property
+    def missing(self) -> int:
+        """Slots that were expected and are not stored."""
+        return self.expected - self.stored
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerState:
     """How the ledger does, and the slots of all units in the 24 hours before its last look at them.
 

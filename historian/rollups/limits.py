@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from address_space.model.quantity import Quantity, by_path
 from historian.counters import Limits, RatioChange
 from historian.rollups.booking import Bounds
 
-Changes = Callable[[NodeUid], Sequence[RatioChange]]
+Changes = Callable[[NodeUid], Mapping[str, Sequence[RatioChange]]]
+"""When a unit's transformers changed, and by how much each field that is multiplied for them."""
 
 DIRECT_V = 230.0
 """Phase voltage of a meter without voltage transformers."""
@@ -22,6 +23,11 @@ SECONDARY_V = 100 / 3**0.5
 PHASES = 3
 _RESOLUTION = 1.0
 _ENERGIES = ("ActiveEnergy", "ReactiveEnergy", "ApparentEnergy")
+
+
+def unchanged(_uid: NodeUid) -> Mapping[str, Sequence[RatioChange]]:
+    """No unit's transformers ever change."""
+    return {}
 
 
 class Ratings:

@@ -31,7 +31,7 @@ def repaired(
     rows: Rows,
     around: Mapping[str, Around],
     limits: Sequence[Limits],
-    changes: Sequence[RatioChange],
+    changes: Mapping[str, Sequence[RatioChange]],
     edges_ms: Instants,
 ) -> tuple[Figures, list[Jump]]:
     """Figures of one unit's counters between the edges, and what was odd there; `limits` is in the order of fields."""
@@ -47,7 +47,7 @@ def repaired(
     for field in np.flatnonzero(odd).tolist():
         at = np.flatnonzero(counts[:, field])
         times, values = whole.time_ms[at], whole.values[at, field]
-        found = told[field] = advances(times, values, limits[field], changes)
+        found = told[field] = advances(times, values, limits[field], changes.get(rows.fields[field], ()))
         for advance in found:
             if advance.move is Move.NORMAL:
                 continue

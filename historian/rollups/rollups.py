@@ -13,10 +13,10 @@ from address_space.model.quantity import Quantity, by_path
 from historian.api import HistoryWriter, RowReader
 from historian.buckets import Buckets
 from historian.calendar import Days, Width
-from historian.counters import Move, RatioChange
+from historian.counters import Move
 from historian.rollups import reading
 from historian.rollups.file import FILE, Jump
-from historian.rollups.limits import Changes, Ratings
+from historian.rollups.limits import Changes, Ratings, unchanged
 from historian.rollups.lines import RollupLines
 from historian.rollups.options import Anomaly, RollupOptions, RollupState
 from historian.rollups.tap import Tap
@@ -25,17 +25,12 @@ from historian.rollups.waiting import WaitingHours
 from historian.rollups.worker import Worker
 
 
-def unchanged(_uid: NodeUid) -> Sequence[RatioChange]:
-    """No unit's transformers ever change."""
-    return ()
-
-
 class Rollups:
     """`RollupReader`, and what keeps it right. Use with `async with`; `run` meanwhile.
 
     reader   the store that readings are read back from
     lines    where hours and days are written to besides, None for nowhere
-    changes  when a unit's transformers changed, and by how much
+    changes  when a unit's transformers changed, and by how much each field
     unread   time of the oldest reading that is stored and cannot be read back yet, 0 where there is none
     """
 

@@ -13,7 +13,7 @@ from address_space.nodes.fast import PLANT_NAMESPACE, Resolve
 from address_space.nodes.wire import Columns, Timestamps, encode
 from historian.api import HistoryReader
 from historian.errors import HistoryError
-from historian.rollups.limits import Ratings
+from historian.rollups.limits import Changes, Ratings, unchanged
 from server.opcua.access import Right, SessionPolicy
 from server.opcua.errors import TooMuchHistory
 from server.opcua.event_items import Viewer
@@ -58,8 +58,10 @@ class HistoryService:
         limits: Limits,
         rollups: Rollups | None = None,
         events: EventHistory | None = None,
+        changes: Changes = unchanged,
     ) -> None:
         self._plant = plant
+        self._changes = changes
         self._ratings = Ratings(plant)
         self._resolve = resolve
         self._aspace = aspace
@@ -140,7 +142,9 @@ class HistoryService:
                 kept = offset < template.measured and template.points[offset].record
                 if not kept or self._source is None or template.quantities[offset].value.data_type in _TEXTS:
                     return _UNSUPPORTED
-                return Variable.of(self._plant.units[unit].id, template.quantities[offset], self._ratings)
+                return Variable.of(
+                    self._plant.units[unit].id, template.quantities[offset], self._ratings, self._changes
+                )
             if handle >= 0:
                 return int(ua.StatusCodes.BadNodeIdUnknown)
         known = node in self._aspace

@@ -11,7 +11,7 @@ from address_space.model.quantity import Kind, Quantity
 from address_space.model.value import Instants, Statuses, Values
 from historian.aggregates import Configuration, Counting, Raw
 from historian.api import HistoryReader, Series
-from historian.rollups.limits import Ratings
+from historian.rollups.limits import Changes, Ratings, unchanged
 from historian.schema import field_of
 
 FOREVER_MS = 1 << 52
@@ -34,12 +34,13 @@ class Variable:
     counting: Counting | None = None
 
     @classmethod
-    def of(cls, uid: NodeUid, quantity: Quantity, ratings: Ratings) -> Variable:
+    def of(cls, uid: NodeUid, quantity: Quantity, ratings: Ratings, changes: Changes = unchanged) -> Variable:
         """What is no gauge keeps its value until the next, and counters count within their ratings."""
         counting: Counting | None = None
         if quantity.kind is Kind.COUNTER:
             bounds = ratings.bounds([uid], (field_of(quantity),))
-            counting = Counting(ratings.limits(bounds, 0, 0), (), quantity.per_unit)
+            changed = changes(uid).get(field_of(quantity), ())
+            counting = Counting(ratings.limits(bounds, 0, 0), changed, quantity.per_unit)
         return cls(uid, quantity, quantity.kind is not Kind.GAUGE, counting)
 
 

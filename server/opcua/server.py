@@ -16,6 +16,7 @@ from address_space.model.clock import NS, Clock
 from address_space.nodes import Report, VirtualAddressSpace, build_types, fill_namespaces
 from address_space.nodes.fast import ReadLists
 from address_space.nodes.projection import Projection
+from historian.rollups.limits import Changes, unchanged
 from server.opcua import server_nodes
 from server.opcua.access import Right, SessionPolicy
 from server.opcua.browsing import BrowseService
@@ -77,6 +78,7 @@ class HubServer:
         *,
         rollups: Rollups | None = None,
         event_log: EventLog | None = None,
+        changes: Changes = unchanged,
     ) -> None:
         """Raises SeamMoved where the installed asyncua is not the expected one."""
         check()
@@ -107,7 +109,15 @@ class HubServer:
             ItemService(plant, self.aspace.handle_of, subscriptions, reads, self.policy, options.limits),
             self._calls,
             HistoryService(
-                plant, self.aspace.handle_of, self.aspace, history, self.policy, options.limits, rollups, kept_events
+                plant,
+                self.aspace.handle_of,
+                self.aspace,
+                history,
+                self.policy,
+                options.limits,
+                rollups,
+                kept_events,
+                changes,
             ),
         )
         self.faults = Faults(clock)

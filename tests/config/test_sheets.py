@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from config.plant import EarlierRatio
+
 HEADER = "id,name,parent,profile,channel,address,ct,pt\n"
+BASE = """
+hierarchy: [{id: f1, kind: feeder}]
+channels:
+  gw1: {driver: modbus, options: {host: 127.0.0.1}}
+meters: meters/*.csv
+"""
 
 
 def test_a_row_becomes_a_metering_unit_with_its_place(town: Any) -> None:
@@ -189,3 +199,54 @@ def test_a_mistake_in_every_row_is_told_in_every_row(town: Any) -> None:
     rows = "".join(f"m{i},x{i},abb/b23,line{i},{i}\n" for i in range(5_000))
     town.write("meters/a.csv", "id,parent,profile,channel,address\n" + rows)
     assert len(town.mistakes()) == 10_000
+
+
+def test_the_ratios_before_a_date_stand_beside_those_of_today(town: Any) -> None:
+    town.write(
+        "meters/a.csv",
+        "id,parent,profile,channel,address,ct,pt,ratio_since,ct_before,pt_before\n"
+        "m1,f1,abb/b23,gw1,1,60,100,2031-06-30,30,\n"
+        "m2,f1,abb/b23,gw1,2,60,,2031-06-30T14:30,,\n"
+        "m3,f1,abb/b23,gw1,3,60,,2031-06-30 14:30:15,,50\n"
+        "m4,f1,abb/b23,gw1,4,60,,,,\n",
+    )
+    first, second, third, fourth = town.load().meters
+    assert first.ratio == (60.0, 100.0)
+    assert first.earlier == EarlierRatio(datetime.fromisoformat("2031-06-30"), 30.0, 1.0)
+    assert second.earlier == EarlierRatio(datetime.fromisoformat("2031-06-30T14:30"), 1.0, 1.0)
+    assert third.earlier == EarlierRatio(datetime.fromisoformat("2031-06-30T14:30:15"), 1.0, 50.0)
+    assert fourth.earlier is None
+    assert first.earlier.until_s(ZoneInfo("Asia/Tashkent")) == first.earlier.until_s(ZoneInfo("UTC")) - 5 * 3600
+
+
+def test_ratios_before_no_date_and_dates_that_are_none_are_mistakes_at_their_cells(town: Any) -> None:
+    town.write(
+        "meters/a.csv",
+        "id,parent,profile,channel,address,ct,ratio_since,ct_before,pt_before\n"
+        "m1,f1,abb/b23,gw1,1,60,,30,\n"
+        "m2,f1,abb/b23,gw1,2,60,31.12.2030,,\n"
+        "m3,f1,abb/b23,gw1,3,60,2031-02-30,,\n"
+        "m4,f1,abb/b23,gw1,4,60,2031-02-03T10:00Z,0,x\n"
+        "m5,f1,abb/b23,gw1,5,60,0001-01-01,,\n",
+    )
+    told = [mistake.split("; ")[0].removeprefix("meters/a.csv:") for mistake in town.mistakes()]
+    assert told == [
+        "2:ct_before: ct_before is given and ratio_since is empty",
+        "3:ratio_since: '31.12.2030' is no date or date-time",
+        "4:ratio_since: '2031-02-30' is no date or date-time",
+        "5:ct_before: ct_before is 0, outside 0 … 1e+09",
+        "5:pt_before: pt_before must be a number, not 'x'",
+        "5:ratio_since: '2031-02-03T10:00Z' is no date or date-time",
+        "6:ratio_since: '0001-01-01' is no date or date-time",
+    ]
+
+
+def test_a_unit_of_the_plant_file_has_earlier_ratios_too(town: Any) -> None:
+    unit = "id: m1, parent: f1, profile: abb/b23, channel: gw1, address: 1, ct: 60"
+    hierarchy = BASE.replace("meters: meters/*.csv\n", "")
+    town.write("plant.yaml", f"{hierarchy}metering_units:\n  - {{{unit}, ratio_since: 2031-06-30, ct_before: 30}}\n")
+    (meter,) = town.load().meters
+    assert meter.earlier == EarlierRatio(datetime.fromisoformat("2031-06-30"), 30.0, 1.0)
+    town.write("plant.yaml", f"{hierarchy}metering_units:\n  - {{{unit}, ct_before: 30}}\n")
+    (told,) = town.mistakes()
+    assert told.startswith("plant.yaml:5:89: ct_before is given and ratio_since is empty")

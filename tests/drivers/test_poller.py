@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from address_space.model.clock import NS
 from address_space.model.errors import UnknownId
 from address_space.model.quality import GOOD, Reason
-from drivers.api import Line, WriteRequest
+from drivers.api import EarlierRatio, Line, Reading, WriteRequest
 from drivers.channel import BACKOFF_LAST_S, Channel
 from drivers.errors import ProfileError
 from drivers.health import DeviceState
@@ -528,3 +529,26 @@ async def test_logging_tells_of_a_lost_device_once_and_of_its_return(poller, dri
             await clock.advance(120)
     phrases = [record.getMessage().split(" channel=")[0] for record in caplog.records]
     assert phrases == ["line opened", "device lost", "device is back"]
+
+
+# instrument transformers
+
+
+async def test_readings_are_multiplied_by_the_ratio_of_their_slot_and_the_new_one_holds_without_a_restart(
+    driver, sink, clock, device, running
+):
+    change_ns = clock.now_ns() // (60 * NS) * 60 * NS + 300 * NS
+    driver.decode = lambda device, plan, _answers: Reading(
+        np.full(len(plan.offsets), device.ratio[0]), np.full(len(plan.offsets), GOOD, np.uint32)
+    )
+    changed = replace(device(0), ratio=(60.0, 1.0), earlier=EarlierRatio(change_ns, (30.0, 1.0)))
+    poller = Poller(Channel("bus", driver, LINE, clock), [PolledDevice(changed, FAST)], sink, clock)
+    async with running(poller.run()):
+        await clock.advance(120)
+        assert poller.target(changed.unit).ratio == (30.0, 1.0)
+        await clock.advance(480)
+        assert poller.target(changed.unit).ratio == (60.0, 1.0)
+    told = {batch.slot_ns: float(batch.values[0]) for batch in sink.batches}
+    assert {told[slot] for slot in told if slot < change_ns} == {30.0}
+    assert {told[slot] for slot in told if slot >= change_ns} == {60.0}
+    assert told[change_ns] == 60.0

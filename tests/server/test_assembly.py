@@ -8,6 +8,7 @@ from address_space.model import NodeUid, Quantity, Template
 from config.errors import ConfigErrors, Problem
 from drivers.profiles import load_library
 from drivers.registry import load_drivers
+from historian.counters import RatioChange
 from server.assembly import Assembly
 
 ENERGY, POWER, VOLTAGE = Quantity.ACTIVE_ENERGY_IMPORT, Quantity.ACTIVE_POWER, Quantity.VOLTAGE_L1
@@ -82,6 +83,37 @@ def test_the_driver_states_a_factor_for_every_point_of_every_profile(name: str) 
     factors = plugin.factors(plugin.compile(profile), (60.0, 100.0))
     assert len(factors) == len(profile.points)
     assert set(factors) <= {1.0, 60.0, 100.0, 6000.0}
+
+
+def changed(site, profile: str = SECONDARY) -> Assembly:
+    """A meter whose transformers were 30 and 1, and are 60 and 100 since midnight in Tashkent."""
+    site.write({"a": [], "b": []}, plant="time_zone: Asia/Tashkent\nmeters: meters.csv")
+    own_profile(site, profile)
+    header = "id,parent,profile,channel,address,ct,pt,ratio_since,ct_before\n"
+    rows = "m1,f1,site/secondary,a,1,60,100,2026-11-01,30\nm2,f1,site/secondary,a,2,60,100,,\n"
+    (site.folder / "meters.csv").write_text(header + rows)
+    return site.draw().assembly
+
+
+def test_a_change_of_transformers_is_known_to_the_device_and_to_the_registers_that_are_multiplied(site) -> None:
+    assembly = changed(site)
+    at_ms = 1_793_473_200_000  # 2026-10-31T19:00Z
+    assert assembly.changes.of(NodeUid("m1")) == {
+        "ActiveEnergyImport": [RatioChange(at_ms, 200.0)],
+        "VoltageL1": [RatioChange(at_ms, 100.0)],
+    }
+    assert assembly.changes.of(NodeUid("m2")) == {}
+    first, second = (polled.device for bus in assembly.buses for polled in bus.devices)
+    assert first.at(at_ms * 1_000_000 - 1).ratio == (30.0, 1.0)
+    assert first.at(at_ms * 1_000_000).ratio == (60.0, 100.0)
+    assert second.at(0).ratio == (60.0, 100.0)
+    assert spec(assembly, "m1", ENERGY).rollover == pytest.approx(999_999.99 * 60 * 100)
+
+
+def test_a_ratio_that_the_device_itself_tells_is_no_change_of_its_registers(site) -> None:
+    assembly = changed(site, SECONDARY.replace("ct: configured", "ct: {at: 9, type: uint16}"))
+    (told,) = assembly.changes.of(NodeUid("m1"))["ActiveEnergyImport"]
+    assert told.factor == 100.0
 
 
 def test_units_of_equal_make_and_ratings_share_one_template_on_whatever_channel(site) -> None:

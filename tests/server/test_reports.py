@@ -6,9 +6,10 @@ import pytest
 
 from address_space.model import Reason, UnitHandle
 from address_space.nodes import TypeModel
-from address_space.nodes.shape_units import REPORTED
+from address_space.nodes.shape_units import OF_DAY, OF_DEVICE
 from drivers.health import ChannelSnapshot, DeviceHealth, DeviceState
-from server.reports import device_values, line_values
+from historian.gaps import UnitDay
+from server.reports import day_values, device_values, line_values
 
 
 def line(*, up: bool = True, error: str = "", **devices: int) -> ChannelSnapshot:
@@ -59,5 +60,19 @@ def test_a_device_tells_what_its_node_shows() -> None:
     health = DeviceHealth(2)
     health.asked(1, 3, [Reason.TIMEOUT, Reason.BAD_FRAME, Reason.TIMEOUT])
     values = device_values(health.snapshot(1, UnitHandle(9)))
-    assert values.keys() == set(REPORTED)
+    assert values.keys() == set(OF_DEVICE)
     assert (values["Requests"], values["Errors"], values["Timeouts"], values["BadFrames"]) == (6, 3, 2, 1)
+
+
+def test_the_day_of_a_unit_tells_what_its_node_shows() -> None:
+    values = day_values(UnitDay(expected=96, stored=72, filled=4, last_gap_ms=1_800_000_000_000))
+    assert values.keys() == set(OF_DAY)
+    counts = ("SlotsExpected", "SlotsMissing", "SlotsFilled", "Completeness")
+    assert [values[name] for name in counts] == [96, 24, 4, 75.0]
+    assert values["LastGap"].isoformat().startswith("2027-01-15T08:00:00")
+
+
+def test_a_unit_of_which_nothing_was_expected_or_known_has_no_completeness_and_no_gap() -> None:
+    values = day_values(UnitDay(0, 0, 0, 0))
+    assert (values["SlotsExpected"], values["Completeness"], values["LastGap"]) == (0, None, None)
+    assert day_values(None) == {}

@@ -74,6 +74,23 @@ def test_a_device_is_asked_for_when_somebody_looks(shown: VirtualAddressSpace) -
     )
 
 
+def test_a_unit_shows_what_is_missing_of_its_last_day(shown: VirtualAddressSpace) -> None:
+    def below(name: str) -> ua.NodeId:
+        return ua.NodeId(f"m3.Communication.{name}", 2)
+
+    day = {"SlotsExpected": 96, "SlotsMissing": 24, "SlotsFilled": 4, "Completeness": 75.0, "LastGap": None}
+    shown.facts.report = {"m3": Report(day, 10**18)}.get
+    found = {name: shown.read_attribute_value(below(name), A.Value) for name in day}
+    assert {name: value.Value.Value for name, value in found.items()} == day
+    assert [value.Value.VariantType.name for value in found.values()] == [*["UInt32"] * 3, "Double", "Null"]
+    assert found["LastGap"].StatusCode.value == WAITING
+    assert shown.read_attribute_value(below("LastGap"), A.DataType).Value.Value == ua.NodeId(ua.ObjectIds.DateTime)
+    unit = shown.read_attribute_value(below("Completeness.EngineeringUnits"), A.Value).Value.Value
+    assert unit.DisplayName.Text == "%"
+    unknown = shown.read_attribute_value(ua.NodeId("m1.Communication.SlotsMissing", 2), A.Value)
+    assert (unknown.StatusCode.value, unknown.Value.Value) == (WAITING, None)
+
+
 def test_many_lines_are_shown_in_groups(make_space: Callable[[Plant], VirtualAddressSpace]) -> None:
     units = [MeteringUnit(NodeUid(f"m{n:04d}"), f"{n}", None, TEMPLATE, channel=f"gw{n:04d}") for n in range(1_000)]
     space = make_space(Plant([], units))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ from address_space.model.clock import NS, SystemClock
 from address_space.model.ids import UnitHandle
 from address_space.model.quality import GOOD, Reason
 from address_space.model.quantity import Kind, Quantity
-from drivers.api import Device
+from drivers.api import Device, EarlierRatio
 from drivers.archive import Archive, Archived, Book
 from drivers.channel import Channel, Lane
 from drivers.dlt645 import Options, plugin
@@ -113,6 +114,18 @@ async def test_load_records_tell_every_quarter_what_the_meter_counted(most_data:
             assert 0 <= site.shown(value.quantity, value.time_ms) - value.value < step
         assert {value.quantity for value in values} >= {Quantity.ACTIVE_ENERGY_IMPORT, Quantity.ACTIVE_ENERGY_EXPORT}
         assert site.exchanges == 7
+
+
+async def test_a_load_record_has_the_ratio_of_its_own_time() -> None:
+    start = NOW_MS // QUARTER_MS * QUARTER_MS - 2 * HOUR_MS
+    change = start + HOUR_MS
+    async with meter() as site:
+        site.device = replace(site.device, earlier=EarlierRatio(change * (NS // 1000), (20.0, 2.0)))
+        values = await site.read(site.book("load records of class 4"), start, NOW_MS)
+        assert times(values) == list(range(start, NOW_MS, QUARTER_MS))
+        for value in values:
+            known = value.value * (2 if value.time_ms < change else 1)
+            assert 0 <= site.shown(value.quantity, value.time_ms) - known < Fraction(10) * 40 * 2
 
 
 async def test_gauges_come_from_the_records_of_their_class() -> None:

@@ -20,7 +20,7 @@ from address_space.model.quality import Reason
 from historian.api import Readings
 from historian.calendar import Width
 from historian.errors import StoreFull
-from historian.gaps import Cause, Expected, Gap, GapLedger, Plan, periodic, scheduled
+from historian.gaps import Cause, Expected, Gap, GapLedger, Plan, UnitDay, book, periodic, scheduled
 from historian.gaps.file import LedgerFile
 from historian.schema import Measurement
 from historian.sqlite import SqliteStore
@@ -150,6 +150,55 @@ async def test_the_last_24_hours_are_counted_while_it_is_kept_up(tmp_path: Path)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert (made.state.units, made.state.expected, made.state.stored, made.state.trouble) == (2, 2 * 95, 92, "")
+
+
+async def counted_anew(made: GapLedger) -> None:
+    """Return once the last 24 hours were counted."""
+    counted = made.state
+    task = asyncio.ensure_future(made.upkeep())
+    while made.state == counted:  # noqa: ASYNC110  # what is waited for has no event
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("most_slots", [50_000, 7, 1])
+async def test_the_last_24_hours_of_a_unit_tell_its_slots_and_its_newest_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_slots: int
+) -> None:
+    monkeypatch.setattr(book, "MOST_SLOTS", most_slots)
+    clock = clock_at(START_MS)
+    async with ledger(tmp_path, clock) as made:
+        await clock.advance(12 * 3600)
+        await read(made, "a", slots(0, 10) + slots(12, 20) + slots(25, 47))
+        await made.filling(NodeUid("a"), np.array(slots(12, 14), np.int64))
+        await read(made, "b", slots(0, 47))
+        assert made.day_of(NodeUid("a")) is None
+        await counted_anew(made)
+        assert made.day_of(NodeUid("a")) == UnitDay(47, 40, 0, slots(20, 21)[0])
+        assert made.day_of(NodeUid("b")) == UnitDay(47, 47, 0, 0)
+        assert made.day_of(NodeUid("nobody")) is None
+        await made.filling(NodeUid("a"), np.array(slots(20, 25), np.int64))
+        await read(made, "a", slots(20, 25))
+        await counted_anew(made)
+        assert made.day_of(NodeUid("a")) == UnitDay(47, 45, 5, slots(10, 11)[0])
+
+
+async def test_a_gap_longer_than_a_day_keeps_its_beginning_while_the_hub_watches_it(tmp_path: Path) -> None:
+    clock = clock_at(START_MS)
+    async with ledger(tmp_path, clock) as made:
+        await read(made, "a", slots(0, 8))
+        for _ in range(3):
+            await clock.advance(12 * 3600)
+            await counted_anew(made)
+        day = made.day_of(NodeUid("a"))
+        assert day is not None
+        assert (day.missing, day.last_gap_ms) == (95, slots(8, 9)[0])
+    async with ledger(tmp_path, clock) as made:
+        await counted_anew(made)
+        day = made.day_of(NodeUid("a"))
+        assert day is not None
+        assert day.last_gap_ms == slots(48, 49)[0]
 
 
 async def test_a_damaged_file_is_kept_aside_and_the_ledger_begun_anew(tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ from address_space.model.hierarchy import MeteringUnit
 from historian.api import Readings
 from historian.calendar import Days, Width
 from historian.rollups import Ratings, RollupOptions, Rollups
-from historian.rollups.limits import Changes
-from historian.rollups.rollups import unchanged
+from historian.rollups.limits import Changes, unchanged
 from historian.schema import Measurement, field_of, measurement_of
 from historian.sqlite import SqliteStore, StoreOptions
 

@@ -134,7 +134,7 @@ async def test_what_is_not_read_for_a_day_keeps_the_shares_it_has(bench: Any) ->
 
 async def test_a_change_of_transformers_from_a_date_on_is_no_jump(made: Callable[..., Any]) -> None:
     change = T0 + 2 * HOUR - QUARTER // 2
-    bench = made(changes=lambda _uid: [RatioChange(change, 2.0)])
+    bench = made(changes=lambda _uid: {IMPORT.path: [RatioChange(change, 2.0)]})
     await bench.open(T0)
     times = list(range(T0, T0 + 4 * HOUR + 1, QUARTER))
     secondary = [1000.0 * place for place in range(len(times))]
