@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -263,9 +264,17 @@ def _walk(arguments: argparse.Namespace, timeout_s: float) -> int:
 
 def _unless_stopped(work: Callable[[], Coroutine[Any, Any, None]]) -> str:
     """Run to the end; "person" where Ctrl-C ended it, "time" where its time was over."""
+
+    async def heeding() -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that runs is a task's
+        # Also where whoever started the program had it ignore Ctrl-C, as shells do with what runs in the background.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
+        await work()
+
     try:
-        run_loop(work())
-    except KeyboardInterrupt:
+        run_loop(heeding())
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return "person"
     except TimeoutError:
         return "time"
