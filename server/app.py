@@ -32,6 +32,7 @@ from drivers.registry import load_drivers
 from drivers.transport import Lines
 from historian.api import HistoryReader
 from historian.errors import HistoryError
+from server import heap
 from server.assembly import Assembly, assemble
 from server.backfill import Backfill, BackfillOptions
 from server.clocks import Clocks
@@ -183,8 +184,7 @@ class Hub:
             ) from error
         stack.push_async_callback(self.opcua.stop)
         await stack.enter_async_context(self.lines)
-        gc.collect()
-        gc.freeze()
+        heap.settle()
         stack.callback(gc.unfreeze)
 
     async def _serve(self, stop: asyncio.Event) -> None:

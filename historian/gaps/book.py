@@ -19,6 +19,7 @@ from historian.gaps.report import Code, Mark
 from historian.gaps.seating import Seating
 from historian.gaps.sheet import PAGE, Rows, Sheet
 from historian.gaps.tracks import DAY_MS, Plan, Times, Track, placed
+from historian.names import Names
 from historian.schema import Measurement
 
 MOST_SLOTS = 50_000
@@ -58,8 +59,8 @@ class Book:
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self.file = LedgerFile(path, readonly=readonly)
         self._readonly = readonly
-        self._numbers = self.file.all_units()
-        self._uids = {number: NodeUid(uid) for uid, number in self._numbers.items()}
+        self._names = Names()
+        self._names.add_all(self.file.all_units())
         self.tracks = self.file.tracks()
         self._seating = {track: self._seated(track) for track in self.tracks}
         self._slots: dict[tuple[int, int], Times] = {}
@@ -88,6 +89,7 @@ class Book:
     def adopt(self, plan: Plan, now_ms: int) -> None:
         """Expect this from now on, and nothing else."""
         numbers = self.series(list(plan))
+        self._names.add(plan, numbers.tolist())  # the plant's own texts instead of those of the file
         self._kind = np.full(int(numbers.max(initial=0)) + 1, -1, np.int32)
         self._kinds, self._wanted = [], {}
         kinds: dict[int, int] = {}
@@ -105,6 +107,7 @@ class Book:
         for track in self.tracks:
             self._assign(track, wanted.get(track, []), now_ms)
         self.note_days(now_ms)
+        self.file.let_go()
 
     def note_days(self, now_ms: int) -> None:
         """Keep the slots of schedules up to today, which no one can tell once they are configured otherwise."""
@@ -116,12 +119,11 @@ class Book:
 
     def series(self, uids: Sequence[str]) -> SeriesIds:
         """Numbers of units."""
-        unknown = [uid for uid in uids if uid not in self._numbers]
-        if unknown:
-            for uid, number in zip(unknown, self.file.units(unknown), strict=True):
-                self._numbers[uid] = number
-                self._uids[number] = NodeUid(uid)
-        return np.array([self._numbers[uid] for uid in uids], np.int64)
+        numbers = self._names.numbers(uids)
+        if (numbers < 0).any():
+            numbers = self.file.units(uids)
+            self._names.add(uids, numbers.tolist())
+        return numbers
 
     def _track(self, track: Track) -> int:
         number = self.file.track(track)
@@ -257,7 +259,7 @@ class Book:
     @property
     def units(self) -> int:
         """How many units have ever been expected."""
-        return len(self._numbers)
+        return len(self._names)
 
     def _lives(self, now_ms: int) -> None:
         if self.runs:
@@ -282,7 +284,7 @@ class Book:
             for first in range(0, len(rows), step):
                 chosen = rows[first : first + step]
                 units = seating.units[chosen]
-                uids = [self._uids[unit] for unit in units.tolist()]
+                uids = [self._names[unit] for unit in units.tolist()]
                 before_ms = -1
                 for window in windows:
                     yield Part(track, uids, units, window, self._codes(number, chosen, window, now_ms), before_ms)
@@ -290,12 +292,12 @@ class Book:
 
     def number(self, point: NodeUid) -> int:
         """The number of a unit, -1 for one that was never expected; any thread may ask."""
-        return self._numbers.get(point, -1)
+        return self._names.number(point)
 
     @property
     def numbers_end(self) -> int:
         """A number beyond those of all units."""
-        return max(self._numbers.values(), default=-1) + 1
+        return self._names.end
 
     def track_number(self, track: Track) -> int:
         """The number of a track that is known."""
@@ -304,8 +306,8 @@ class Book:
     def _rows(self, seating: Seating, points: Sequence[NodeUid] | None) -> Rows:
         if points is None:
             return np.arange(len(seating.units), dtype=np.int64)
-        numbers = [self._numbers[uid] for uid in points if uid in self._numbers]
-        rows = seating.rows_of(np.array(numbers, np.int64))
+        numbers = self._names.numbers(points)
+        rows = seating.rows_of(numbers[numbers >= 0])
         return np.sort(rows[rows >= 0])
 
     def _codes(self, number: int, rows: Rows, slots: Times, now_ms: int) -> NDArray[np.uint8]:

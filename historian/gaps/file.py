@@ -6,7 +6,9 @@ are written and the journal is emptied. Everything here runs on the ledger's one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,18 +85,26 @@ class LedgerFile:
         """Release the file."""
         self._db.close()
 
-    def units(self, uids: Sequence[str]) -> list[int]:
+    def units(self, uids: Sequence[str]) -> Rows:
         """Numbers of units, given out on first sight."""
+        listed = json.dumps(list(uids))
         with translated(str(self.path)), self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR IGNORE INTO unit(uid) VALUES (?)", ((uid,) for uid in uids))
-            known = dict(self._db.execute("SELECT uid, n FROM unit"))
-        return [known[uid] for uid in uids]
+            self._db.execute("INSERT OR IGNORE INTO unit(uid) SELECT value FROM json_each(?) ORDER BY key", (listed,))
+            found = self._db.execute(
+                "SELECT n FROM json_each(?) w JOIN unit ON uid = w.value ORDER BY w.key", (listed,)
+            )
+            return _flat(found)
 
-    def all_units(self) -> dict[str, int]:
+    def all_units(self) -> Iterator[tuple[str, int]]:
         """Every unit ever seen, with its number."""
         with translated(str(self.path)):
-            return dict(self._db.execute("SELECT uid, n FROM unit"))
+            yield from self._db.execute("SELECT uid, n FROM unit")
+
+    def let_go(self) -> None:
+        """Give back the memory of pages that were read."""
+        with translated(str(self.path)):
+            self._db.execute("PRAGMA shrink_memory")
 
     def track(self, track: Track) -> int:
         """Number of a track, given out on first sight."""
@@ -117,15 +127,13 @@ class LedgerFile:
     def seats(self, track: int) -> Rows:
         """Units by row of a track."""
         with translated(str(self.path)):
-            rows = self._db.execute("SELECT n FROM seat WHERE t = ? ORDER BY row", (track,)).fetchall()
-        return np.array(rows, np.int64).reshape(-1)
+            return _flat(self._db.execute("SELECT n FROM seat WHERE t = ? ORDER BY row", (track,)))
 
     def duties(self, track: int) -> Times:
         """Row, beginning and end of each time of duty, shape (n, 3), ascending."""
         with translated(str(self.path)):
             asked = "SELECT row, from_ms, to_ms FROM duty WHERE t = ? ORDER BY row, from_ms"
-            rows = self._db.execute(asked, (track,)).fetchall()
-        return np.array(rows, np.int64).reshape(-1, 3)
+            return _flat(self._db.execute(asked, (track,))).reshape(-1, 3)
 
     def seat(self, track: int, first_row: int, units: Sequence[int]) -> None:
         """Give units rows from `first_row` on."""
@@ -218,6 +226,11 @@ class LedgerFile:
 
     def _alive(self, from_ms: int, now_ms: int, ended: int) -> None:
         self._db.execute("INSERT OR REPLACE INTO run(from_ms, to_ms, ended) VALUES (?, ?, ?)", (from_ms, now_ms, ended))
+
+
+def _flat(rows: Iterable[Sequence[int]]) -> Rows:
+    """All numbers of rows, one behind the other, without a list of them in between."""
+    return np.fromiter(chain.from_iterable(rows), np.int64)
 
 
 def _packed(numbers: Rows) -> bytes:

@@ -137,6 +137,11 @@ class RollupFile:
             found = self.connection.execute(query, (json.dumps(list(uids)),)).fetchall()
         return np.array([number for (number,) in found], np.int64)
 
+    def let_go(self) -> None:
+        """Give back the memory of pages that were read."""
+        with translated(str(self.path)):
+            self.connection.execute("PRAGMA shrink_memory")
+
     def known_units(self) -> dict[int, str]:
         """All units that ever had a number."""
         with translated(str(self.path)):

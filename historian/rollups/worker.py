@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -20,6 +20,7 @@ from historian.api import RowReader
 from historian.calendar import DAY_MS, LAST_MS, Days, Instants, Width
 from historian.counters import HOUR_MS, Move
 from historian.errors import HistoryError, StoreClosed
+from historian.names import Names
 from historian.rollups.figures import SHAPES, Figure
 from historian.rollups.file import RollupFile
 from historian.rollups.limits import Changes, Ratings
@@ -73,7 +74,7 @@ class Worker:
         self._lines = lines
         self._unread = unread
         self._marks = Marks(days)
-        self._uids: dict[int, NodeUid] = {}
+        self._names = Names()
         self._work = Work(reader, files.write, days, ratings, changes, options, lambda: self.closed_day)
         self._closing = (0, -1)
         """Which measurement of the day that is being closed, and after which unit."""
@@ -83,8 +84,8 @@ class Worker:
         self._openings: set[_Opening] = set()
         self._unsaved: list[tuple[int, int, int]] = []
         self._step = asyncio.Lock()
-        self._fresh: set[int] = set()
-        """Units of which there is no reading before those that wait."""
+        self._fresh = np.zeros(0, np.bool_)
+        """By number, units of which there is no reading before those that wait."""
         self._rebuilt = False
         """Whether there were readings before there were rollups."""
 
@@ -131,14 +132,17 @@ class Worker:
         self._sweep_day = first_day if not nothing_yet else self._days.number(self._sweep_until_ms) + 1
         self.closed_day = closed_day if isinstance(closed_day, int) else first_day
         units = await self._files.write(RollupFile.known_units)
-        self._know({number: NodeUid(uid) for number, uid in units.items()})
+        self._know(units.values(), units.keys())
 
     async def numbers(self, units: Sequence[NodeUid]) -> Numbers:
         """Numbers of units, given out on first sight."""
         found = await self._files.write(lambda file: file.units(units))
+        new = found[self._names.numbers(units) < 0]
+        if len(new) or len(units) >= len(self._names):  # a whole plant gives its own texts instead of the file's
+            self._know(units, found.tolist())
+            await self._files.write(RollupFile.let_go)
         if not self._rebuilt:
-            self._fresh.update(set(found.tolist()) - self._uids.keys())
-        self._know(dict(zip(found.tolist(), units, strict=True)))
+            self._fresh[new] = True
         return found
 
     async def opening(self, units: Numbers, time_ms: Instants) -> _Opening:
@@ -255,12 +259,12 @@ class Worker:
     async def _compute(self, day: int, units: Numbers, hours: int, *, late: bool) -> None:
         began = self._clock.monotonic_ns()
         first, last = (hours & -hours).bit_length() - 1, hours.bit_length() - 1
-        uids = [self._uids[unit] for unit in units.tolist()]
-        fresh = np.array([unit in self._fresh and not late for unit in units.tolist()], np.bool_)
+        uids = [self._names[unit] for unit in units.tolist()]
+        fresh = self._fresh[units] & (not late)
         written, jumps = await self._work.run(Job(day, first, last, units, uids, late, fresh))
-        for part in written if self._fresh else ():
+        for part in written:
             read = (part.figures.of(Figure.COUNT) > 0).any(axis=(1, 2))
-            self._fresh.difference_update(part.units[read].tolist())
+            self._fresh[part.units[read]] = False
         for uid, jump in jumps:
             if jump.move != Move.ROLLOVER.value:
                 _log.warning(
@@ -274,7 +278,7 @@ class Worker:
 
     async def _write_lines(self, written: Sequence[Written]) -> None:
         if self._lines is not None and written:
-            await self._lines.write(written, self._uids)
+            await self._lines.write(written, self._names)
 
     async def _heal(self) -> None:
         """Have rows that were found damaged computed again, whole."""
@@ -299,8 +303,8 @@ class Worker:
         hours = closed_hours(self._days, day, self._sweep_until_ms)
         if self._days.start(day) < self._sweep_from_ms:
             hours &= ~closed_hours(self._days, day, self._sweep_from_ms)
-        if hours and self._uids:
-            self._marks.add_all(day, np.array(sorted(self._uids), np.int64), hours)
+        if hours and self._names:
+            self._marks.add_all(day, np.array(list(self._names), np.int64), hours)
         return True
 
     async def _advance(self, closed_ms: int) -> bool:
@@ -355,9 +359,10 @@ class Worker:
 
     # inside
 
-    def _know(self, units: dict[int, NodeUid]) -> None:
-        self._uids.update(units)
-        self._marks.grow(max(self._uids, default=0) + 1)
+    def _know(self, uids: Iterable[str], numbers: Iterable[int]) -> None:
+        self._names.add(uids, numbers)
+        self._fresh = np.append(self._fresh, np.zeros(self._names.end - len(self._fresh), np.bool_))
+        self._marks.grow(self._names.end)
 
     def _now_ms(self) -> int:
         return self._clock.now_ns() // _NS_PER_MS
