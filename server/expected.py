@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from address_space.model import NS, Template
+from address_space.model import NS, Plant, Template
 from address_space.model.ids import NodeUid
 from drivers.schedule import PollClass
 from drivers.slots import Schedule
@@ -21,16 +21,40 @@ _MS = NS // 1000
 
 def expected(assembly: Assembly) -> Plan:
     """What is expected of each unit that is polled."""
-    makes: dict[tuple[int, int], tuple[Expected, ...]] = {}
-    found: dict[NodeUid, tuple[Expected, ...]] = {}
+    kinds: list[tuple[Expected, ...]] = []
+    known: dict[tuple[int, int], int] = {}
+    of_unit = np.full(len(assembly.plant.units), -1, np.int32)
     for bus in assembly.buses:
         for polled in bus.devices:
-            unit = assembly.plant.units[polled.device.unit]
-            key = (id(unit.template), id(polled.classes))
-            if key not in makes:
-                makes[key] = tuple(_of_classes(unit.template, polled.classes))
-            found[unit.id] = makes[key]
-    return found
+            template = assembly.plant.units[polled.device.unit].template
+            key = (id(template), id(polled.classes))
+            kind = known.setdefault(key, len(kinds))
+            if kind == len(kinds):
+                kinds.append(tuple(_of_classes(template, polled.classes)))
+            of_unit[polled.device.unit] = kind
+    return _OfUnits(assembly.plant, of_unit, kinds)
+
+
+class _OfUnits(Mapping[NodeUid, tuple[Expected, ...]]):
+    """What is expected of each unit, as the number of a kind: units without end share a few."""
+
+    def __init__(self, plant: Plant, of_unit: NDArray[np.int32], kinds: Sequence[tuple[Expected, ...]]) -> None:
+        self._plant = plant
+        self._of_unit = of_unit
+        self._kinds = kinds
+
+    def __getitem__(self, uid: NodeUid) -> tuple[Expected, ...]:
+        kind = int(self._of_unit[self._plant.unit_of[uid]])
+        if kind < 0:
+            raise KeyError(uid)
+        return self._kinds[kind]
+
+    def __iter__(self) -> Iterator[NodeUid]:
+        units = self._plant.units
+        return (units[unit].id for unit in np.flatnonzero(self._of_unit >= 0).tolist())
+
+    def __len__(self) -> int:
+        return int((self._of_unit >= 0).sum())
 
 
 def _of_classes(template: Template, classes: Iterable[PollClass]) -> Iterable[Expected]:

@@ -142,12 +142,12 @@ class Book:
         if len(new):
             self.file.seat(track, len(seating.units), new.tolist())
             seating = self._seating[track] = self._seated(track)
-        running = seating.duties[seating.duties[:, 2] == OPEN_MS, 0]
+        running = seating.on_duty(OPEN_MS)
         rows = seating.rows_of(wanted)
         begun, ended = np.setdiff1d(rows, running), np.setdiff1d(running, rows)
         if len(begun) or len(ended):
             self.file.change_duties(track, begun.tolist(), ended.tolist(), now_ms)
-            seating.duties = self.file.duties(track)
+            seating.put(self.file.duties(track))
 
     # what was read
 
@@ -272,7 +272,7 @@ class Book:
         for number, track in sorted(self.tracks.items()):
             seating = self._seating[number]
             rows = self._rows(seating, points)
-            begin_ms = max(start_ms, int(seating.duties[:, 1].min(initial=OPEN_MS)))
+            begin_ms = max(start_ms, seating.begins_ms)
             stop_ms = min(end_ms, now_ms)
             every = [self.slots(number, day) for day in range(begin_ms // DAY_MS, -(-stop_ms // DAY_MS))]
             slots = np.concatenate(every) if every else np.empty(0, np.int64)
@@ -283,7 +283,7 @@ class Book:
             step = max(MOST_CELLS // len(windows[0]) // PAGE, 1) * PAGE
             for first in range(0, len(rows), step):
                 chosen = rows[first : first + step]
-                units = seating.units[chosen]
+                units = seating.units[chosen].astype(np.int64)
                 uids = [self._names[unit] for unit in units.tolist()]
                 before_ms = -1
                 for window in windows:

@@ -6,7 +6,6 @@ are written and the journal is emptied. Everything here runs on the ledger's one
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -18,7 +17,7 @@ from historian.errors import WrongFormat
 from historian.gaps.sheet import Rows
 from historian.gaps.tracks import Times, Track
 from historian.schema import Measurement
-from historian.sqlite.files import connect, connect_reader, translated
+from historian.sqlite.files import connect, connect_reader, listed, translated
 
 FORMAT = 1
 FILE = "gaps.db"
@@ -87,14 +86,15 @@ class LedgerFile:
 
     def units(self, uids: Sequence[str]) -> Rows:
         """Numbers of units, given out on first sight."""
-        listed = json.dumps(list(uids))
+        unknown = "INSERT OR IGNORE INTO unit(uid) SELECT value FROM json_each(?) ORDER BY key"
+        query = "SELECT n FROM json_each(?) w JOIN unit ON uid = w.value ORDER BY w.key"
+        numbers = [np.empty(0, np.int64)]
         with translated(str(self.path)), self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("INSERT OR IGNORE INTO unit(uid) SELECT value FROM json_each(?) ORDER BY key", (listed,))
-            found = self._db.execute(
-                "SELECT n FROM json_each(?) w JOIN unit ON uid = w.value ORDER BY w.key", (listed,)
-            )
-            return _flat(found)
+            for part in listed(uids):
+                self._db.execute(unknown, (part,))
+                numbers.append(_flat(self._db.execute(query, (part,))))
+        return np.concatenate(numbers)
 
     def all_units(self) -> Iterator[tuple[str, int]]:
         """Every unit ever seen, with its number."""

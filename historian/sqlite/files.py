@@ -6,12 +6,15 @@ month in `cold_e` and `cold_i`.
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from enum import Enum
 from pathlib import Path
 
 from historian.errors import DamagedHistory, HistoryError, StoreBusy, StoreFailed, StoreFull
@@ -20,13 +23,15 @@ from historian.schema import Measurement
 DAY_MS = 86_400_000
 PREFIX = {Measurement.ENERGY: "e", Measurement.INST: "i"}
 """Letter of the tables of each measurement that has rows of readings."""
+LISTED = 20_000
+"""Texts that are asked for at once."""
 
 Month = str
 """YYYYMM."""
 Table = tuple[Measurement, int]
 """A hot day: its measurement, and the day as days since 1970."""
 
-_NOT_WRITABLE = frozenset(
+NOT_WRITABLE = frozenset(
     {
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_IOERR,
@@ -35,11 +40,14 @@ _NOT_WRITABLE = frozenset(
         sqlite3.SQLITE_PERM,
     }
 )
+_UNLIKE = ("no such table", "no such column", "unsupported file format", "Could not decode to UTF-8")
+"""How SQLite begins to say that a file is not made as the hub makes it."""
+_INCREMENTAL = 2
 _EPOCH = date(1970, 1, 1).toordinal()
 FIRST_DAY = date(1970, 1, 1).toordinal() - _EPOCH
 LAST_DAY = date(9999, 12, 31).toordinal() - _EPOCH
-_FILE = re.compile(r"hist-(\d{6})\.db")
-_HOT = re.compile(r"([ei])_(\d{4})(\d\d)(\d\d)")
+_FILE = re.compile(r"hist-((?:19[7-9]\d|[2-9]\d{3})(?:0[1-9]|1[0-2]))\.db")
+_HOT = re.compile(r"([ei])_(\d{4})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 _MEASUREMENT = {prefix: measurement for measurement, prefix in PREFIX.items()}
 
 
@@ -107,14 +115,20 @@ def file_path(folder: Path, month: Month) -> Path:
 
 
 def months(folder: Path) -> list[Month]:
-    """Months that have a file, ascending."""
-    found = (_FILE.fullmatch(path.name) for path in folder.iterdir())
+    """Months that have a file, ascending; raises StoreFull where the folder does not let look."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [_FILE.fullmatch(entry.name) for entry in entries if entry.is_file()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise not_let(error, folder) from error
     return sorted(match[1] for match in found if match)
 
 
 def begins_ms(folder: Path) -> int | None:
     """A time before which nothing is stored, None where nothing is stored at all."""
-    found = months(folder) if folder.is_dir() else []
+    found = months(folder)
     return first_day(found[0]) * DAY_MS if found else None
 
 
@@ -122,18 +136,22 @@ def hot_tables(connection: sqlite3.Connection) -> set[Table]:
     """The hot days of a month's file."""
     names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     found = (_HOT.fullmatch(name) for (name,) in names)
-    return {
-        (_MEASUREMENT[match[1]], date(int(match[2]), int(match[3]), int(match[4])).toordinal() - _EPOCH)
-        for match in found
-        if match
-    }
+    try:
+        return {
+            (_MEASUREMENT[match[1]], date(int(match[2]), int(match[3]), int(match[4])).toordinal() - _EPOCH)
+            for match in found
+            if match
+        }
+    except ValueError as error:
+        raise DamagedHistory(f"a table is named for a day that there is not ({error})") from error
 
 
 def connect(path: Path, *, cache_mb: int, synchronous: str = "NORMAL") -> sqlite3.Connection:
-    """A writing connection in autocommit mode; the file is made where there is none."""
+    """A writing connection in autocommit mode; the file is made where there is none, and not written where there is."""
     connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, cached_statements=128)
     try:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if connection.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute(f"PRAGMA cache_size = {-1024 * cache_mb}")
@@ -145,9 +163,25 @@ def connect(path: Path, *, cache_mb: int, synchronous: str = "NORMAL") -> sqlite
     return connection
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
+class Change(Enum):
+    """Who may write to a file while it is read."""
+
+    OTHERS = "others"
+    NOBODY = "nobody"
+    """Then nothing is needed beside the file: no room on the disk, and no right to write there."""
+
+
+def waits_in_log(path: Path) -> bool:
+    """Whether something was committed that is not in the file itself yet."""
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size > 0
+    except OSError:
+        return False
+
+
+def connect_reader(path: Path, change: Change = Change.OTHERS) -> sqlite3.Connection:
     """A read-only connection, for one thread at a time."""
-    uri = f"{path.resolve().as_uri()}?mode=ro"
+    uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if change is Change.NOBODY else ''}"
     connection = sqlite3.connect(uri, uri=True, timeout=5.0, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA cache_size = -8192")
@@ -157,6 +191,18 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def not_let(error: OSError, path: Path) -> StoreFull:
+    """The historian's error for what a folder does not let the hub do."""
+    what = f"history cannot be kept ({error.strerror or error})"
+    return StoreFull(what, where=str(path), hint="mend the folder: it must be there, and the hub's to read and write")
+
+
+def listed(texts: Sequence[str]) -> Iterator[str]:
+    """Texts as JSON lists for `json_each`, in parts: SQLite keeps a copy of what each statement was asked last."""
+    for first in range(0, len(texts), LISTED):
+        yield json.dumps(list(texts[first : first + LISTED]))
+
+
 @contextmanager
 def translated(where: str) -> Iterator[None]:
     """Turn SQLite's errors into the historian's."""
@@ -164,18 +210,26 @@ def translated(where: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translate(error, where) from error
+    except UnicodeDecodeError as error:  # SQLite's own words on a damaged file hold bytes of it
+        raise _damaged(error, where) from error
 
 
 def translate(error: sqlite3.Error, where: str) -> HistoryError:
     """The historian's error for one of SQLite's."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _NOT_WRITABLE:
+    if code in NOT_WRITABLE:
         what = f"history cannot be written ({error})"
         return StoreFull(what, where=where, hint="free space on the disk or raise the file's ceiling")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         what = f"history is held by someone else ({error})"
         return StoreBusy(what, where=where, hint="end the other process that writes to this folder")
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        what = f"the history file is damaged ({error})"
-        return DamagedHistory(what, where=where, hint="its readings are skipped; restore the file from a backup")
-    return StoreFailed(f"history could not be stored or read ({error})", where=where)
+    unlike = code == sqlite3.SQLITE_ERROR and str(error).startswith(_UNLIKE)
+    if unlike or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return _damaged(error, where)
+    what = f"history could not be stored or read ({error})"
+    return StoreFailed(what, where=where, hint="see the log; restore the file from a backup if it stays so")
+
+
+def _damaged(error: Exception, where: str) -> DamagedHistory:
+    what = f"the history file is damaged ({error})"
+    return DamagedHistory(what, where=where, hint="its readings are skipped; restore the file from a backup")

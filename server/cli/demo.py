@@ -22,6 +22,7 @@ from rich.live import Live
 import config
 from config.settings import HubSettings, load_settings
 from drivers.simulators.ports import clear_link
+from server import heap
 from server.app import Hub, draw
 from server.cli.arguments import port_number, positive
 from server.cli.console import progress_bar
@@ -57,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments, own)
     plain = arguments.plain or not sys.stdout.isatty()
     set_up_logging(settings.log.level if plain else "critical", settings.log.format)
+    heap.prepare()
     with progress_bar("reading meter lists") as progress:
         blueprint = with_ports_in(draw(settings, progress=progress), own.data_dir, settings.data_dir)
     played = _Meters(arguments.plant, settings.data_dir, serial_ports(blueprint))

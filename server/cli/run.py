@@ -10,6 +10,7 @@ from typing import Any
 
 from address_space.model import SystemClock
 from drivers.transport import Lines, Trace
+from server import heap
 from server.app import Blueprint, Hub, draw
 from server.cli.check import settings_at
 from server.cli.console import progress_bar
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run; a wrong configuration is refused before anything starts."""
     settings = settings_at(arguments.config)
     set_up_logging(settings.log.level, settings.log.format)
+    heap.prepare()
     with progress_bar("reading meter lists") as progress:
         blueprint = draw(settings, progress=progress)
         hub = Hub(blueprint, lines=_lines(blueprint, arguments.trace, arguments.trace_channel))

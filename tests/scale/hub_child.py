@@ -13,7 +13,7 @@ from pathlib import Path  # noqa: E402
 from typing import Any, ParamSpec, TypeVar  # noqa: E402
 
 from config.settings import load_settings  # noqa: E402
-from server import app  # noqa: E402
+from server import app, heap  # noqa: E402
 from server.cli.loop import run_loop  # noqa: E402
 from tests.scale.commands import arguments, obey, say  # noqa: E402
 from tests.scale.plants import readings  # noqa: E402
@@ -129,6 +129,7 @@ async def serve(hub: app.Hub, phases: Phases) -> None:
 
 def main() -> None:
     """Start the hub of the configuration given."""
+    heap.prepare()
     phases = Phases()
     app.load_plant = phases.timed("config load", app.load_plant)
     app.assemble = phases.timed("assembly", app.assemble)
