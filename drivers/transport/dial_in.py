@@ -6,7 +6,7 @@ import asyncio
 from typing import Protocol
 
 from drivers.errors import ChannelDown
-from drivers.transport.link import Arrivals
+from drivers.transport.link import Arrivals, Hearing
 from drivers.transport.options import SerialSettings
 
 
@@ -24,8 +24,8 @@ class Caller(Protocol):
         """Cut it off; never raises."""
 
 
-class Exchange(Protocol):
-    """The port that modems of several channels connect to."""
+class Board(Protocol):
+    """What a link needs of its switchboard."""
 
     @property
     def place(self) -> str:
@@ -36,18 +36,18 @@ class Exchange(Protocol):
         """Why nobody can connect at all; empty while it listens."""
 
 
-class DialInLink:
+class DialInLink(Hearing):
     """`Link` over whichever connection of its modem is the newest. While none stands, the channel is down."""
 
-    def __init__(self, channel: str, modem: str, exchange: Exchange, wait_s: float) -> None:
+    def __init__(self, channel: str, modem: str, board: Board, wait_s: float) -> None:
+        super().__init__()
         self._channel = channel
         self._modem = modem
-        self._exchange = exchange
+        self._board = board
         self._wait_s = wait_s
         self._caller: Caller | None = None
         self._using: Caller | None = None
         self._awaited: asyncio.Future[None] | None = None
-        self._arrivals = Arrivals()
         self._arrivals.lose(self._down("the line is closed"))
 
     @property
@@ -58,7 +58,7 @@ class DialInLink:
     @property
     def name(self) -> str:
         """The modem, and where it comes from."""
-        where = self._caller.peer if self._caller is not None else self._exchange.place
+        where = self._caller.peer if self._caller is not None else self._board.place
         return f"modem {self._modem} at {where}"
 
     @property
@@ -79,7 +79,7 @@ class DialInLink:
     async def open(self) -> None:
         """Wait for the modem; raises ChannelDown where it does not come in time."""
         self.close()
-        if self._caller is None and not self._exchange.trouble:
+        if self._caller is None and not self._board.trouble:
             self._awaited = asyncio.get_running_loop().create_future()
             try:
                 async with asyncio.timeout(self._wait_s):
@@ -89,8 +89,8 @@ class DialInLink:
             finally:
                 self._awaited = None
         if self._caller is None:
-            if self._exchange.trouble:
-                raise self._down(self._exchange.trouble, "free the port or choose another listen_port")
+            if self._board.trouble:
+                raise self._down(self._board.trouble, "free the port or choose another listen_port")
             raise self._down(
                 f"the modem {self._modem} has not dialled in",
                 "check its power, its SIM card and the server address that it is set to",
@@ -113,14 +113,6 @@ class DialInLink:
             self._using.send(data)
         except (OSError, RuntimeError) as error:
             raise self._down(f"the modem does not take what is sent: {error}") from error
-
-    async def receive(self, limit_s: float) -> bytes:
-        """As `Link.receive`."""
-        return await self._arrivals.receive(limit_s)
-
-    def discard(self) -> bytes:
-        """As `Link.discard`."""
-        return self._arrivals.take()
 
     def tune(self, settings: SerialSettings) -> None:
         """The modem keeps its own serial settings."""

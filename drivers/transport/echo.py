@@ -6,12 +6,13 @@ from address_space.model.clock import NS, Clock
 from drivers.errors import BadFrame, NoAnswer
 from drivers.transport.link import MOST_BUFFERED, Link
 from drivers.transport.options import SerialSettings
+from drivers.transport.over import LinkOver
 
 SHOWN = 32
 """Bytes of what was sent and heard that an error shows."""
 
 
-class EchoLink:
+class EchoLink(LinkOver):
     """`Link` over one with an echo: receives what devices say, and nothing of what was sent.
 
     What stands before the echo is older than the request and dropped. `receive` raises BadFrame where something else
@@ -19,26 +20,11 @@ class EchoLink:
     """
 
     def __init__(self, link: Link, channel: str, clock: Clock) -> None:
-        self._link = link
+        super().__init__(link)
         self._channel = channel
         self._clock = clock
         self._sent = b""
         self._heard = b""
-
-    @property
-    def name(self) -> str:
-        """That of the line."""
-        return self._link.name
-
-    @property
-    def connected(self) -> bool:
-        """That of the line."""
-        return self._link.connected
-
-    @property
-    def character_s(self) -> float:
-        """That of the line."""
-        return self._link.character_s
 
     async def open(self) -> None:
         """Open the line; raises ChannelDown."""

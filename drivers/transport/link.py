@@ -110,3 +110,18 @@ class Arrivals:
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
+
+
+class Hearing:
+    """The hearing half of a `Link`, from whatever puts bytes into `_arrivals`."""
+
+    def __init__(self) -> None:
+        self._arrivals = Arrivals()
+
+    async def receive(self, limit_s: float) -> bytes:
+        """As `Link.receive`."""
+        return await self._arrivals.receive(limit_s)
+
+    def discard(self) -> bytes:
+        """As `Link.discard`."""
+        return self._arrivals.take()

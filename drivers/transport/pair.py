@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from drivers.errors import ChannelDown
-from drivers.transport.link import Arrivals
+from drivers.transport.link import Arrivals, Hearing
 from drivers.transport.options import SerialSettings
 
 
-class PairLink:
+class PairLink(Hearing):
     """One end of a pair; both are open from the start, and closing either parts both."""
 
     def __init__(self, name: str) -> None:
+        super().__init__()
         self._name = name
-        self._arrivals = Arrivals()
         self._other: PairLink | None = None
         self._settings: SerialSettings | None = None
 
@@ -60,14 +60,6 @@ class PairLink:
         if not self.connected or self._other is None:
             raise ChannelDown("not connected", where=self._name)
         self._other.arrivals.feed(data)
-
-    async def receive(self, limit_s: float) -> bytes:
-        """As `Link.receive`."""
-        return await self._arrivals.receive(limit_s)
-
-    def discard(self) -> bytes:
-        """As `Link.discard`."""
-        return self._arrivals.take()
 
     def tune(self, settings: SerialSettings) -> None:
         """Keep the settings, for tests to look at."""

@@ -7,7 +7,7 @@ from concurrent.futures import Future as ThreadFuture
 from typing import Any, Protocol
 
 from drivers.errors import ChannelDown
-from drivers.transport.link import Arrivals
+from drivers.transport.link import Arrivals, Hearing
 from drivers.transport.options import SerialSettings
 from drivers.transport.port import Rs485, close_port, down, is_url, open_port
 from drivers.transport.pumps import FilePump, ThreadPump
@@ -29,7 +29,7 @@ class Pump(Protocol):
         """Stop and release the port; what is returned is done once it is released, None where it is already."""
 
 
-class SerialLink:
+class SerialLink(Hearing):
     """`Link` over a serial port. The port is this hub's alone; a port that was pulled is found again by its name."""
 
     def __init__(
@@ -40,12 +40,12 @@ class SerialLink:
         rs485: Rs485 | None = None,
         open_timeout_s: float = 3.0,
     ) -> None:
+        super().__init__()
         self._channel = channel
         self._device = device
         self._settings = settings
         self._rs485 = rs485 or Rs485()
         self._open_timeout_s = open_timeout_s
-        self._arrivals = Arrivals()
         self._pump: Pump | None = None
         self._releasing: ThreadFuture[None] | None = None
 
@@ -109,14 +109,6 @@ class SerialLink:
             self._pump.send(data)
         except OSError as error:
             raise self._lost(error) from error
-
-    async def receive(self, limit_s: float) -> bytes:
-        """As `Link.receive`."""
-        return await self._arrivals.receive(limit_s)
-
-    def discard(self) -> bytes:
-        """As `Link.discard`."""
-        return self._arrivals.take()
 
     def tune(self, settings: SerialSettings) -> None:
         """Change speed and format, also of an open port; raises ChannelDown."""

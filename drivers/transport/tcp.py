@@ -6,36 +6,24 @@ import asyncio
 import socket
 from typing import cast
 
-from drivers.errors import ChannelDown
+from drivers.transport.host import HostLink
 from drivers.transport.link import Arrivals
-from drivers.transport.options import SerialSettings
 
 
-class TcpLink:
+class TcpLink(HostLink):
     """`Link` to a listening peer."""
 
     def __init__(self, channel: str, host: str, port: int, connect_timeout_s: float) -> None:
-        self._channel = channel
+        super().__init__(channel, f"{host}:{port}", "check the address, the network and that the port is open")
         self._host = host
         self._port = port
         self._connect_timeout_s = connect_timeout_s
-        self._arrivals = Arrivals()
         self._connection: _Connection | None = None
-
-    @property
-    def name(self) -> str:
-        """Host and port."""
-        return f"{self._host}:{self._port}"
 
     @property
     def connected(self) -> bool:
         """Whether the connection stands as far as is known."""
         return self._connection is not None and self._connection.standing
-
-    @property
-    def character_s(self) -> float:
-        """Unknown behind a gateway."""
-        return 0.0
 
     async def open(self) -> None:
         """Connect; raises ChannelDown."""
@@ -66,25 +54,6 @@ class TcpLink:
             self._connection.send(data)
         except (OSError, RuntimeError) as error:  # uvloop refuses a write on a closing transport with RuntimeError
             raise self.down("the connection was lost") from error
-
-    async def receive(self, limit_s: float) -> bytes:
-        """As `Link.receive`."""
-        return await self._arrivals.receive(limit_s)
-
-    def discard(self) -> bytes:
-        """As `Link.discard`."""
-        return self._arrivals.take()
-
-    def tune(self, settings: SerialSettings) -> None:
-        """The gateway keeps its own serial settings."""
-
-    def down(self, what: str) -> ChannelDown:
-        """The error that says so."""
-        return ChannelDown(
-            what,
-            where=f"{self._channel} ({self.name})",
-            hint="check the address, the network and that the port is open",
-        )
 
 
 class _Connection(asyncio.Protocol):

@@ -6,32 +6,18 @@ from address_space.model.clock import Clock
 from drivers.errors import ChannelDown
 from drivers.transport.link import Link
 from drivers.transport.options import SerialSettings
+from drivers.transport.over import LinkOver
 from drivers.transport.trace import ChannelTrace, Event, Mark
 
 
-class TracedLink:
+class TracedLink(LinkOver):
     """`Link` over another; notes what goes through it."""
 
     def __init__(self, link: Link, trace: ChannelTrace, clock: Clock) -> None:
-        self._link = link
+        super().__init__(link)
         self._trace = trace
         self._clock = clock
         self._open = False
-
-    @property
-    def name(self) -> str:
-        """That of the line."""
-        return self._link.name
-
-    @property
-    def connected(self) -> bool:
-        """That of the line."""
-        return self._link.connected
-
-    @property
-    def character_s(self) -> float:
-        """That of the line."""
-        return self._link.character_s
 
     async def open(self) -> None:
         """Open the line; raises ChannelDown."""

@@ -6,42 +6,30 @@ import asyncio
 import socket
 from typing import Any
 
-from drivers.errors import ChannelDown
+from drivers.transport.host import HostLink
 from drivers.transport.link import Arrivals
-from drivers.transport.options import SerialSettings
 
 _DATAGRAM = socket.SOCK_DGRAM
 _ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 
 
-class UdpLink:
+class UdpLink(HostLink):
     """`Link` over UDP; each `send` is one datagram. The system drops datagrams of anybody else."""
 
     def __init__(
         self, channel: str, host: str, port: int, local_port: int | None = None, open_timeout_s: float = 3.0
     ) -> None:
-        self._channel = channel
+        super().__init__(channel, f"udp {host}:{port}", "check the address, the network and the device's port")
         self._host = host
         self._port = port
         self._local_port = local_port
         self._open_timeout_s = open_timeout_s
-        self._arrivals = Arrivals()
         self._transport: asyncio.DatagramTransport | None = None
-
-    @property
-    def name(self) -> str:
-        """Host and port."""
-        return f"udp {self._host}:{self._port}"
 
     @property
     def connected(self) -> bool:
         """Whether datagrams can be sent; whether anybody hears them only an answer tells."""
         return self._transport is not None and not self._arrivals.lost
-
-    @property
-    def character_s(self) -> float:
-        """Unknown."""
-        return 0.0
 
     async def open(self) -> None:
         """Find the peer's address and a port; raises ChannelDown."""
@@ -75,23 +63,6 @@ class UdpLink:
             self._transport.sendto(data)
         except (OSError, RuntimeError) as error:
             raise self.down(f"cannot send: {error}") from error
-
-    async def receive(self, limit_s: float) -> bytes:
-        """As `Link.receive`."""
-        return await self._arrivals.receive(limit_s)
-
-    def discard(self) -> bytes:
-        """As `Link.discard`."""
-        return self._arrivals.take()
-
-    def tune(self, settings: SerialSettings) -> None:
-        """The device keeps its own serial settings."""
-
-    def down(self, what: str) -> ChannelDown:
-        """The error that says so."""
-        return ChannelDown(
-            what, where=f"{self._channel} ({self.name})", hint="check the address, the network and the device's port"
-        )
 
 
 class _Datagrams(asyncio.DatagramProtocol):
