@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from drivers.errors import ChannelDown
+from drivers.simulators.listening import end
 from drivers.simulators.ports import Bus
 from drivers.transport import Arrivals
 
@@ -48,9 +49,7 @@ class UdpPort:
             return
         opened.close()
         peers, self._peers = self._peers, {}
-        for _, task in peers.values():
-            task.cancel()
-        await asyncio.gather(*(task for _, task in peers.values()), return_exceptions=True)
+        await end(task for _, task in peers.values())
 
     def _arrived(self, data: bytes, address: Any) -> None:
         if self._socket is None:

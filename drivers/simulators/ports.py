@@ -18,6 +18,7 @@ from typing import Protocol, cast
 from address_space.model.clock import Clock
 from drivers.errors import ChannelDown
 from drivers.simulators.bus import FarEnd
+from drivers.simulators.listening import ListeningPort, end
 from drivers.transport import Arrivals, SerialSettings
 
 READ_AT_ONCE = 4096
@@ -38,43 +39,18 @@ class Bus(Protocol):
         """Answer what comes over `link` until it is lost."""
 
 
-class TcpPort:
+class TcpPort(ListeningPort):
     """A gateway: the bus behind a listening TCP port, for any number of clients; a port of 0 is chosen once."""
 
     def __init__(self, bus: Bus, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.host = host
-        self.port = port
+        super().__init__(host, port, lambda: _Plug(self._serve), self._cut)
         self.bus = bus
-        self._server: asyncio.Server | None = None
         self._serving: dict[_Plug, asyncio.Task[None]] = {}
 
-    @property
-    def place(self) -> str:
-        """Where it listens, in words."""
-        return f"port {self.port}"
-
-    @property
-    def running(self) -> bool:
-        """Whether the port is open."""
-        return self._server is not None
-
-    async def start(self) -> None:
-        """Open the port; nothing happens where it is open. Raises OSError where it cannot be had."""
-        if self._server is None:
-            loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(lambda: _Plug(self._serve), self.host, self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        """Close the port and cut every connection."""
-        server, self._server = self._server, None
-        if server is None:
-            return
-        server.close()
+    async def _cut(self) -> None:
         for plug in tuple(self._serving):
             plug.close()
-        await _end(tuple(self._serving.values()))
-        await server.wait_closed()
+        await end(self._serving.values())
 
     def _serve(self, plug: _Plug) -> None:
         task = asyncio.get_running_loop().create_task(
@@ -99,7 +75,7 @@ class PseudoTerminal:
         self.bus = bus
         self.path = path
         self.port = 0
-        self._end: _Terminal | None = None
+        self._terminal: _Terminal | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -110,36 +86,36 @@ class PseudoTerminal:
     @property
     def running(self) -> bool:
         """Whether the port is there."""
-        return self._end is not None
+        return self._terminal is not None
 
     async def start(self) -> None:
         """Make the port; nothing happens where it is there. Raises OSError, FileExistsError where something stands
         at the path that is no link to a pseudo-terminal."""
-        if self._end is not None:
+        if self._terminal is not None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         clear_link(self.path)
-        end = _Terminal(self.bus.settings.baud if self.bus.settings else None)
+        terminal = _Terminal(self.bus.settings.baud if self.bus.settings else None)
         try:
-            self.path.symlink_to(end.device)
+            self.path.symlink_to(terminal.device)
         except OSError:
-            end.close()
+            terminal.close()
             raise
-        self._end = end
+        self._terminal = terminal
         self._task = asyncio.get_running_loop().create_task(
-            self.bus.serve(self._end), name=f"simulated bus {self.bus.name} at {self.path}"
+            self.bus.serve(terminal), name=f"simulated bus {self.bus.name} at {self.path}"
         )
 
     async def stop(self) -> None:
         """Pull the plug: whoever has the port open sees the line hang up."""
-        end, self._end = self._end, None
+        terminal, self._terminal = self._terminal, None
         task, self._task = self._task, None
-        if end is None or task is None:
+        if terminal is None or task is None:
             return
-        if self.path.is_symlink() and str(self.path.readlink()) == end.device:
+        if self.path.is_symlink() and str(self.path.readlink()) == terminal.device:
             self.path.unlink()
-        end.close()
-        await _end((task,))
+        terminal.close()
+        await end((task,))
 
 
 def clear_link(path: Path) -> None:
@@ -197,7 +173,7 @@ class DialOut:
         task, self._task = self._task, None
         self.hang_up()
         if task is not None:
-            await _end((task,))
+            await end((task,))
 
     def hang_up(self) -> None:
         """Lose the connection, as modems do; it calls again after `redial_s`."""
@@ -221,7 +197,7 @@ class DialOut:
             try:
                 await self.bus.serve(plug)
             finally:
-                await _end((beat,))
+                await end((beat,))
                 plug.close()
 
     async def _beat(self, plug: _Plug) -> None:
@@ -229,12 +205,6 @@ class DialOut:
             while self._heartbeat:
                 await self._clock.sleep(self._heartbeat_s)
                 plug.send(self._heartbeat)
-
-
-async def _end(tasks: tuple[asyncio.Task[None], ...]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Plug(asyncio.Protocol):
