@@ -8,67 +8,42 @@ from math import inf
 from typing import Any
 
 from config.spelling import Spelling
-from drivers.simulators import (
-    Always,
-    Babbling,
-    Between,
-    Dropped,
-    Echo,
-    EveryNth,
-    ExceptionAnswer,
-    Fault,
-    Frozen,
-    Garbage,
-    HalfFrame,
-    Late,
-    LongPreamble,
-    NoiseBefore,
-    RelaySticks,
-    Rollover,
-    Schedule,
-    Silent,
-    Slow,
-    StrayAnswer,
-    ValveSticks,
-    WrongCheck,
-    WrongLength,
-    WrongUnit,
-)
+from drivers.simulators import faults
 from server.errors import SimulationMistake
 
 FAULTS: Mapping[str, type[Any]] = {
-    "silent": Silent,
-    "slow": Slow,
-    "wrong_length": WrongLength,
-    "wrong_check": WrongCheck,
-    "wrong_unit": WrongUnit,
-    "exception": ExceptionAnswer,
-    "error_reply": ExceptionAnswer,
-    "dropped": Dropped,
-    "garbage": Garbage,
-    "late": Late,
-    "frozen": Frozen,
-    "rollover": Rollover,
-    "noise_before": NoiseBefore,
-    "long_preamble": LongPreamble,
-    "echo": Echo,
-    "half_frame": HalfFrame,
-    "stray_answer": StrayAnswer,
-    "babbling": Babbling,
-    "relay_sticks": RelaySticks,
-    "valve_sticks": ValveSticks,
+    "silent": faults.Silent,
+    "slow": faults.Slow,
+    "wrong_length": faults.WrongLength,
+    "wrong_check": faults.WrongCheck,
+    "wrong_unit": faults.WrongUnit,
+    "exception": faults.ExceptionAnswer,
+    "error_reply": faults.ExceptionAnswer,
+    "dropped": faults.Dropped,
+    "garbage": faults.Garbage,
+    "late": faults.Late,
+    "frozen": faults.Frozen,
+    "rollover": faults.Rollover,
+    "noise_before": faults.NoiseBefore,
+    "long_preamble": faults.LongPreamble,
+    "echo": faults.Echo,
+    "half_frame": faults.HalfFrame,
+    "stray_answer": faults.StrayAnswer,
+    "babbling": faults.Babbling,
+    "relay_sticks": faults.RelaySticks,
+    "valve_sticks": faults.ValveSticks,
 }
 """Faults by their names in `simulation.faults` of `plant.yaml`."""
 _SCHEDULE_KEYS = frozenset({"from_s", "to_s", "every"})
 _EXAMPLE = "write it as {meter: m1, fault: silent}"
 
 
-def faults_of(simulation: Mapping[str, Any], meters: Collection[str]) -> dict[str, tuple[Fault, ...]]:
+def faults_of(simulation: Mapping[str, Any], meters: Collection[str]) -> dict[str, tuple[faults.Fault, ...]]:
     """Faults by meter from `simulation.faults`; raises SimulationMistake at the entry that cannot be used."""
     entries = simulation.get("faults") or ()
     if not isinstance(entries, Sequence) or isinstance(entries, str):
         raise SimulationMistake("faults are a list", where="plant.yaml: simulation.faults", hint=_EXAMPLE)
-    found: dict[str, tuple[Fault, ...]] = {}
+    found: dict[str, tuple[faults.Fault, ...]] = {}
     for number, entry in enumerate(entries):
         where = f"plant.yaml: simulation.faults[{number}]"
         if not isinstance(entry, Mapping) or "meter" not in entry or "fault" not in entry:
@@ -80,7 +55,7 @@ def faults_of(simulation: Mapping[str, Any], meters: Collection[str]) -> dict[st
     return found
 
 
-def _fault(entry: Mapping[str, Any], where: str) -> Fault:
+def _fault(entry: Mapping[str, Any], where: str) -> faults.Fault:
     kind = FAULTS.get(str(entry["fault"]))
     if kind is None:
         hint = Spelling().hint(str(entry["fault"]), sorted(FAULTS))
@@ -95,20 +70,20 @@ def _fault(entry: Mapping[str, Any], where: str) -> Fault:
         raise SimulationMistake(what, where=where, hint=f"its settings are {settings}")
     readers = {name: _READERS.get(str(field.type), whole) for name, field in known.items()}
     values = {name: readers[name](value, f"{where}.{name}") for name, value in given.items()}
-    fault: Fault = kind(**values, when=_schedule(entry, where))
+    fault: faults.Fault = kind(**values, when=_schedule(entry, where))
     return fault
 
 
-def _schedule(entry: Mapping[str, Any], where: str) -> Schedule:
+def _schedule(entry: Mapping[str, Any], where: str) -> faults.Schedule:
     if "every" in entry:
         every = whole(entry["every"], f"{where}.every")
         if every < 1:
             raise SimulationMistake("every counts requests", where=f"{where}.every", hint="use 1 or more")
-        return EveryNth(every)
+        return faults.EveryNth(every)
     if "from_s" in entry or "to_s" in entry:
         bounds = (entry.get("from_s", 0.0), entry.get("to_s", inf))
-        return Between(number(bounds[0], f"{where}.from_s"), number(bounds[1], f"{where}.to_s"))
-    return Always()
+        return faults.Between(number(bounds[0], f"{where}.from_s"), number(bounds[1], f"{where}.to_s"))
+    return faults.Always()
 
 
 def number(value: Any, where: str) -> float:

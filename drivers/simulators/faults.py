@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SERVER_DEVICE_FAILURE = 4
-SERVER_DEVICE_BUSY = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,16 +228,14 @@ class FaultState:
     def wire(self, now_ns: int) -> WireFault | None:
         """The fault that this request meets on the wire: the first whose schedule holds."""
         for fault in self.faults:
-            if not isinstance(fault, ValueFault | StuckFault) and fault.when.holds(
-                self._elapsed_s(now_ns), self.requests
-            ):
+            if not isinstance(fault, ValueFault | StuckFault) and self._shows(fault, now_ns):
                 return fault
         return None
 
     def frozen_second(self, now_ns: int) -> int | None:
         """Second at which the values stand still now, None where they move."""
         for fault in self.faults:
-            if isinstance(fault, Frozen) and fault.when.holds(self._elapsed_s(now_ns), max(self.requests, 1)):
+            if isinstance(fault, Frozen) and self._shows(fault, now_ns):
                 begin = fault.when.from_s if isinstance(fault.when, Between) else 0.0
                 return round(self._since_ns / 1e9 + begin)
         return None
@@ -246,24 +243,22 @@ class FaultState:
     def rollover_second(self, now_ns: int) -> int | None:
         """Second at which the import counters pass the end of their registers, None without such a fault."""
         for fault in self.faults:
-            if isinstance(fault, Rollover) and fault.when.holds(self._elapsed_s(now_ns), max(self.requests, 1)):
+            if isinstance(fault, Rollover) and self._shows(fault, now_ns):
                 return round(self._since_ns / 1e9 + fault.in_s)
         return None
 
     def sticks(self, now_ns: int) -> bool:
         """Whether what the meter should move does not move now."""
-        return any(
-            isinstance(fault, StuckFault) and fault.when.holds(self._elapsed_s(now_ns), max(self.requests, 1))
-            for fault in self.faults
-        )
+        return any(isinstance(fault, StuckFault) and self._shows(fault, now_ns) for fault in self.faults)
 
     def forced_words(self, now_ns: int) -> dict[tuple[int, int], int]:
         """Words that registers are forced to now, by table and address; of two that meet the later one holds."""
         words: dict[tuple[int, int], int] = {}
         for fault in self.faults:
-            if isinstance(fault, Forced) and fault.when.holds(self._elapsed_s(now_ns), max(self.requests, 1)):
+            if isinstance(fault, Forced) and self._shows(fault, now_ns):
                 words.update(((fault.table, fault.first + step), word) for step, word in enumerate(fault.words))
         return words
 
-    def _elapsed_s(self, now_ns: int) -> float:
-        return (now_ns - self._since_ns) / 1e9
+    def _shows(self, fault: Fault, now_ns: int) -> bool:
+        """Whether it shows now; before the first request as it would at that one."""
+        return fault.when.holds((now_ns - self._since_ns) / 1e9, max(self.requests, 1))

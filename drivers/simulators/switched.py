@@ -25,11 +25,6 @@ class SwitchedMeter:
         self._withheld: dict[int, float] = dict.fromkeys(_COUNTERS, 0.0)
         self._known: tuple[int, Values] = (-1, [])
 
-    @property
-    def is_cut(self) -> bool:
-        """Whether nothing flows."""
-        return self._cut_at is not None
-
     def cut(self, second: int) -> None:
         """The switch opens; nothing happens where it is open."""
         if self._cut_at is None:
