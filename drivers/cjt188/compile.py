@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from address_space.model.quantity import Quantity
 from address_space.model.state import ValveState
@@ -13,10 +13,8 @@ from drivers.cjt188.layouts import Field, Layout, field_names
 from drivers.cjt188.profile import CompiledPoint, CompiledProfile, Flag, Step, ValveBits
 from drivers.cjt188.units import CODES
 from drivers.cjt188.writes import AddressWrite, BaseWrite, ClockLook, ClockWrite, EffectLook, ValveLook, ValveWrite
-from drivers.errors import ProfileError
 from drivers.profiles import Command, Profile, ProfilePoint, size_in_base
 from drivers.profiles.cjt188_schema import (
-    Entry,
     LayoutEntry,
     PointAddress,
     ReadBackEntry,
@@ -24,10 +22,7 @@ from drivers.profiles.cjt188_schema import (
     ValveEntry,
     WriteEntry,
 )
-from drivers.profiles.validation import validated
-
-_Entry = TypeVar("_Entry", bound=Entry)
-_Path = tuple[str | int, ...]
+from drivers.profiles.compiling import Checking, KeyPath
 
 
 def compile_profile(profile: Profile) -> CompiledProfile:
@@ -35,10 +30,9 @@ def compile_profile(profile: Profile) -> CompiledProfile:
     return _Compiler(profile).compiled()
 
 
-class _Compiler:
+class _Compiler(Checking):
     def __init__(self, profile: Profile) -> None:
-        self._profile = profile
-        self._mistakes: list[ProfileError] = []
+        super().__init__(profile)
         self._section = self._checked(Section, profile.settings, (profile.protocol,)) or Section()
         self._valve = _valve_bits(self._section.valve)
 
@@ -49,8 +43,7 @@ class _Compiler:
         commands = {command.name: self._command(command) for command in self._profile.commands}
         if self._profile.variants:
             self._say("variants cannot be told apart in CJ/T 188", ("variants",), "write a profile of its own")
-        if self._mistakes:
-            raise ProfileError.of(self._mistakes)
+        self.raise_mistakes()
         return CompiledProfile(
             name=self._profile.name,
             type=section.type,
@@ -64,13 +57,12 @@ class _Compiler:
             points=points,
             layouts=layouts,
             commands=commands,
-            base_unit=self._base_unit(),
         )
 
     def _point(self, point: ProfilePoint, layouts: Mapping[tuple[int, int], Layout]) -> CompiledPoint | None:
         if not point.address:
             return None
-        path: _Path = ("points", point.name)
+        path: KeyPath = ("points", point.name)
         address = self._checked(PointAddress, point.address, path)
         size = size_in_base(point.unit, point.quantity)
         if address is None or size is None:
@@ -97,7 +89,7 @@ class _Compiler:
     def _command(self, command: Command) -> tuple[Step, ...]:
         steps: list[Step] = []
         for index, step in enumerate(command.steps):
-            path: _Path = ("commands", command.name, "steps", index)
+            path: KeyPath = ("commands", command.name, "steps", index)
             label = f"{command.name}, step {index + 1}"
             if step.wait_s:
                 steps.append(Step(Action(label, wait_s=step.wait_s, always=step.always)))
@@ -123,7 +115,7 @@ class _Compiler:
                     steps.append(Step(Action(label, confirm=seen, after_s=step.looks_s, always=step.always)))
         return tuple(steps)
 
-    def _write(self, entry: WriteEntry, path: _Path) -> tuple[Any, str]:
+    def _write(self, entry: WriteEntry, path: KeyPath) -> tuple[Any, str]:
         if entry.clock is not None:
             return ClockWrite(), "time"
         if entry.address is not None:
@@ -137,7 +129,7 @@ class _Compiler:
         targets = {codes["open"]: ValveState.OPEN, codes["close"]: ValveState.CLOSED}
         return ValveWrite(code, targets.get(code)), ""
 
-    def _look(self, entry: ReadBackEntry, path: _Path) -> Any:
+    def _look(self, entry: ReadBackEntry, path: KeyPath) -> Any:
         if entry.clock is not None:
             return ClockLook(entry.clock)
         if not self._section.has_valve:
@@ -147,15 +139,6 @@ class _Compiler:
     def _base_unit(self) -> int:
         """Unit byte of the register that is read as cumulative or as heat."""
         return CODES["kWh"] if self._section.type >> 4 == 2 else CODES["m3"]
-
-    def _checked(self, model: type[_Entry], data: Mapping[str, Any], path: _Path) -> _Entry | None:
-        entry, mistakes = validated(model, data)
-        for mistake in mistakes:
-            self._say(mistake.what, (*path, *mistake.path), mistake.hint)
-        return entry
-
-    def _say(self, what: str, path: _Path, hint: str = "") -> None:
-        self._mistakes.append(self._profile.mistake(what, *path, hint=hint))
 
 
 def _valve_bits(entry: ValveEntry) -> ValveBits:

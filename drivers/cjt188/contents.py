@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from drivers.cjt188 import identifiers as known
 from drivers.cjt188 import requests
-from drivers.cjt188.frame import Frame, address_of
+from drivers.cjt188.frame import Frame
 from drivers.cjt188.identifiers import DiOrder, name_of, read_di
 from drivers.cjt188.layouts import Field, Layout, clock_text, layout_of, number
+from drivers.codec.frame68 import address_of
 
 VALVE_COMMANDS: Final[Mapping[int, str]] = {
     0x55: "open",

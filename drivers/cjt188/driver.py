@@ -12,6 +12,7 @@ from address_space.model.ids import UnitHandle
 from address_space.model.quality import Reason
 from address_space.model.state import ValveState
 from drivers.api import Confirmation, Device, Reading, ReadPlan, Request, WriteOutcome, WriteRequest
+from drivers.attached import Attached, kept
 from drivers.cjt188.answers import Answer, Key, assemble, build_plan, status_of
 from drivers.cjt188.frame import ANY
 from drivers.cjt188.identifiers import CLOCK, READING
@@ -26,44 +27,26 @@ from drivers.transport import Link
 
 MOTOR_S = 60.0
 """How long a valve may take; until then one that is not at its end is on its way."""
-MAX_PLANS = 1024
-"""Sets of offsets of one profile whose plans are kept."""
 
 
-class Cjt188Driver:
+class Cjt188Driver(Attached):
     """One channel; `drivers.api.Driver`."""
 
     def __init__(self, channel: str, options: Options, link: Link, clock: Clock) -> None:
+        super().__init__(link)
         self._wire = Wire(channel, options, link, clock)
         self._channel = channel
         self._options = options
         self._clock = clock
         self._moving: dict[UnitHandle, tuple[ValveState | None, int]] = {}
 
-    async def open(self) -> None:
-        """Connect; raises ChannelDown."""
-        await self._wire.open()
-
-    async def close(self) -> None:
-        """Release the line."""
-        self._wire.close()
-
-    @property
-    def connected(self) -> bool:
-        """Whether requests can be sent now."""
-        return self._wire.connected
-
     def plan(self, device: Device, offsets: Sequence[int]) -> ReadPlan:
         """Requests for these variables, the same object for all devices of a profile."""
         profile: CompiledProfile = device.profile
         lead = self._wire.lead(profile.preamble)
-        key = (lead, tuple(offsets))
-        found: ReadPlan | None = profile.plans.get(key)
-        if found is None:
-            if len(profile.plans) >= MAX_PLANS:
-                profile.plans.clear()
-            found = profile.plans[key] = build_plan(profile, tuple(offsets), lead)
-        return found
+        chosen = tuple(offsets)
+        plan: ReadPlan = kept(profile.plans, (lead, chosen), lambda: build_plan(profile, chosen, lead))
+        return plan
 
     async def request(self, device: Device, request: Request) -> Answer:
         """One identifier. Raises DriverError."""

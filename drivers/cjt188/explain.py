@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from drivers.cjt188.contents import Contents, contents_of
-from drivers.cjt188.frame import ANY, HEAD, SHORTEST, START, Flaw, Frame, address_of, examine
+from drivers.cjt188.frame import ANY, HEAD, SHORTEST, START, Frame, examine
 from drivers.cjt188.requests import FUNCTIONS, VENDOR_VALVE_ANSWER
+from drivers.codec.frame68 import FILL, Flaw, address_of
+from drivers.explained import Field, dicts_of, hex_digits, lines_of
 
 MAX_SHOWN = 4000
 PROTOCOL = "cjt188"
@@ -25,16 +27,6 @@ TYPES: Final[Mapping[int, str]] = {
     0xAA: "any",
 }
 _FAMILIES: Final[Mapping[int, str]] = {1: "water", 2: "heat", 3: "gas", 4: "the maker's own"}
-_FILL: Final = b"\xfe\x00\xff"
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field: its bytes, what it is called, what it says."""
-
-    bytes: str
-    name: str
-    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +66,13 @@ class Explanation:
             if contents.values:
                 told["values"] = contents.values
             told["decoded"] = contents.decoded
-        told["fields"] = [{"bytes": each.bytes, "name": each.name, "meaning": each.meaning} for each in self.fields]
+        told["fields"] = dicts_of(self.fields)
         return told
 
     def lines(self) -> list[str]:
         """The same for a person, a field a line."""
-        width = min(max((len(each.bytes) for each in self.fields), default=0), 24)
         told = [f"CJ/T 188 {'answer' if self.frame.from_meter else 'request'}" if self.frame else "CJ/T 188"]
-        told += [f"  {each.bytes:<{width}}  {each.name}: {each.meaning}" for each in self.fields]
+        told += lines_of(self.fields)
         told += [f"  note: {note}" for note in self.notes]
         told += [f"  wrong: {problem}" for problem in self.problems]
         return told
@@ -107,9 +98,8 @@ class Explanation:
 
 def explain(text: str) -> Explanation:
     """The frame written as `text` in hexadecimal, with or without blanks, colons, commas, dashes and 0x."""
-    words = text.replace(",", " ").replace(":", " ").replace("-", " ").split()
     try:
-        data = bytes.fromhex("".join(word.removeprefix("0x").removeprefix("0X") for word in words))
+        data = bytes.fromhex(hex_digits(text))
     except ValueError:
         return _nothing("not hexadecimal: an odd number of digits or a foreign character")
     if len(data) > MAX_SHOWN:
@@ -149,7 +139,7 @@ def _sound(data: bytes, at: int, frame: Frame) -> Explanation:
     if end < len(data):
         fields.append(Field(data[end:].hex(" "), "after the frame", "not part of it"))
         notes.append(f"{len(data) - end} bytes follow the frame")
-    if data[:at].strip(_FILL):
+    if data[:at].strip(FILL):
         notes.append(f"{at} bytes before the frame are not part of it")
     if isinstance(examine(data, at), Flaw):
         notes.append(f"{frame.type:02X} is no kind of meter that is known")
@@ -174,9 +164,7 @@ def _broken(data: bytes, at: int, flaw: Flaw) -> Explanation:
 def _before(data: bytes) -> list[Field]:
     if not data:
         return []
-    return [
-        Field(data.hex(" "), "before the frame", "noise" if data.strip(_FILL) else f"{len(data)} bytes of preamble")
-    ]
+    return [Field(data.hex(" "), "before the frame", "noise" if data.strip(FILL) else f"{len(data)} bytes of preamble")]
 
 
 def _head_fields(head: bytes) -> list[Field]:

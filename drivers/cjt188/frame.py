@@ -8,10 +8,10 @@ like the beginning of a frame more often than in DL/T 645: only the sum and the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 from drivers.codec import sum8
+from drivers.codec.frame68 import FILL, Cause, Controlled, Flaw, address_bytes, address_of
 
 START: Final = 0x68
 END: Final = 0x16
@@ -22,37 +22,17 @@ TAIL: Final = 2
 MAX_DATA: Final = 0x64
 LONGEST: Final = HEAD + MAX_DATA + TAIL
 SHORTEST: Final = HEAD + TAIL
-ANY: Final = "AA" * 7
+DIGITS: Final = 14
+"""Digits of an address."""
+ANY: Final = "A" * DIGITS
 """Address that each meter takes for its own, for one meter on the line."""
 ANY_TYPE: Final = 0xAA
 _START: Final = b"\x68"
 _TYPES: Final = frozenset((*(tens << 4 | ones for tens in (1, 2, 3, 4) for ones in range(10)), ANY_TYPE))
-_FILL: Final = b"\xfe\x00\xff"
-"""What wakes a receiver or drives an idle line: no noise."""
-
-
-class Cause(Enum):
-    """Why bytes are no frame."""
-
-    NOISE = "noise"
-    TYPE = "type"
-    LENGTH = "length"
-    CHECKSUM = "checksum"
-    END = "end"
-    CUT = "cut"
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
-    """Bytes that are no frame; `offset` counts from the beginning of the stream."""
-
-    cause: Cause
-    offset: int
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Controlled):
     """One frame. `address` is 14 digits, most significant first, "AA" for bytes that may be anything.
 
     type     what kind of meter (0x10 cold water … 0x30 gas), as the meter itself says it: not to be relied on
@@ -65,47 +45,6 @@ class Frame:
     control: int
     data: bytes = b""
 
-    @property
-    def function(self) -> int:
-        """What is asked or answered: the low five bits of the control byte."""
-        return self.control & 0x1F
-
-    @property
-    def from_meter(self) -> bool:
-        """Whether a meter sent it."""
-        return bool(self.control & 0x80)
-
-    @property
-    def error(self) -> bool:
-        """Whether it says that the meter refused."""
-        return bool(self.control & 0x40)
-
-    @property
-    def more(self) -> bool:
-        """Whether more data follow (2018)."""
-        return bool(self.control & 0x20)
-
-
-def address_bytes(address: str) -> bytes:
-    """The seven bytes on the wire, low first, of 14 digits; raises ValueError where they are not 14."""
-    if len(address) != 14:
-        raise ValueError(f"an address has 14 digits, {address!r} has {len(address)}")
-    return bytes.fromhex(address)[::-1]
-
-
-def address_of(data: bytes) -> str:
-    """14 digits, most significant first, of seven bytes from the wire."""
-    return data[::-1].hex().upper()
-
-
-def matches(asked: str, answered: str) -> bool:
-    """Whether the meter that calls itself `answered` is one that `asked` speaks to: the same number, or "AA" for bytes
-    that may be anything."""
-    if asked == answered:
-        return True
-    pairs = [(asked[at : at + 2], answered[at : at + 2]) for at in range(0, 14, 2)]
-    return len(asked) == len(answered) and all(want in ("AA", have) for want, have in pairs)
-
 
 def encode(frame: Frame, preamble: int = 3) -> bytes:
     """The frame as it goes over the wire, after so many FE; raises ValueError for an impossible address or length."""
@@ -113,7 +52,8 @@ def encode(frame: Frame, preamble: int = 3) -> bytes:
         raise ValueError(f"a frame has at most {MAX_DATA} bytes of data, not {len(frame.data)}")
     if frame.type not in _TYPES:
         raise ValueError(f"no kind of meter has the number {frame.type:02X}")
-    body = b"\x68%c%b%c%c%b" % (frame.type, address_bytes(frame.address), frame.control, len(frame.data), frame.data)
+    address = address_bytes(frame.address, DIGITS)
+    body = b"\x68%c%b%c%c%b" % (frame.type, address, frame.control, len(frame.data), frame.data)
     return b"%b%b%c\x16" % (b"\xfe" * preamble, body, sum8(body))
 
 
@@ -171,7 +111,7 @@ class Decoder:
             begin = data.find(_START, at)
             if begin != at:
                 end = size if begin < 0 else begin
-                if data[at:end].strip(_FILL):
+                if data[at:end].strip(FILL):
                     found.append(Flaw(Cause.NOISE, self._offset + at, f"{end - at} bytes that are no frame"))
                 at = end
                 continue

@@ -5,18 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from drivers.transport.options import LineOptions, Milliseconds, Parity
-
-
-def _zone(name: str) -> str:
-    if name:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"unknown time zone {name!r}: use an IANA name (Asia/Tashkent)") from None
-    return name
+from drivers.transport.options import LineOptions, Milliseconds, Parity, ZoneName, zone_of
 
 
 class Options(LineOptions):
@@ -37,7 +28,7 @@ class Options(LineOptions):
     wake_up_byte: Annotated[int, Field(ge=0, le=255)] = Field(
         0xFE, description="byte that wakes a sleeping meter (0xFE, 0x00, 0x55)"
     )
-    time_zone: Annotated[str, AfterValidator(_zone)] = Field(
+    time_zone: ZoneName = Field(
         "", description="IANA time zone in which the meters' clocks run; without it the plant's"
     )
 
@@ -49,4 +40,4 @@ class Options(LineOptions):
     @property
     def zone(self) -> ZoneInfo | None:
         """Time zone of the meters' clocks, None where it is not told."""
-        return ZoneInfo(self.time_zone) if self.time_zone else None
+        return zone_of(self.time_zone)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
-from address_space.model.clock import Clock, SystemClock
 from address_space.model.state import Protocol
 from drivers.api import Action, Line, Pace, WriteRequest
 from drivers.cjt188.compile import compile_profile
@@ -15,6 +14,7 @@ from drivers.cjt188.frame import ANY
 from drivers.cjt188.options import Options
 from drivers.cjt188.profile import CompiledProfile
 from drivers.errors import ProfileError
+from drivers.plugin import ProtocolPlugin
 from drivers.transport import Lines
 
 LEAST_QUIET_S = 0.5
@@ -22,25 +22,11 @@ USUAL_ANSWER_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Cjt188Plugin:
+class Cjt188Plugin(ProtocolPlugin):
     """`drivers.api.DriverPlugin`."""
 
-    clock: Clock = field(default_factory=SystemClock)
-
-    @property
-    def name(self) -> str:
-        """Name in `plant.yaml`."""
-        return "cjt188"
-
-    @property
-    def speaks(self) -> frozenset[str]:
-        """CJ/T 188 alone."""
-        return frozenset({self.name})
-
-    @property
-    def options(self) -> type[Options]:
-        """Options of a channel."""
-        return Options
+    name: ClassVar = "cjt188"
+    options: ClassVar = Options
 
     def compile(self, profile: Any) -> CompiledProfile:
         """Compile a profile; raises ProfileError."""

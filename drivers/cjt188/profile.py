@@ -11,7 +11,7 @@ from address_space.model.quantity import Kind, Quantity
 from address_space.model.state import ValveState
 from drivers.api import Action
 from drivers.cjt188.identifiers import DiOrder
-from drivers.cjt188.layouts import FLOW_DECIMALS, Layout, layout_of, sizes_of
+from drivers.cjt188.layouts import Layout, layout_of, sizes_of
 
 ERROR_SIZE = 3
 """Bytes of data of an error answer."""
@@ -83,8 +83,6 @@ class CompiledProfile:
     layouts: Mapping[tuple[int, int], Layout]
     """Forms of the maker's own, by identifier and size."""
     commands: Mapping[str, tuple[Step, ...]]
-    base_unit: int
-    """Unit byte of a base reading that is written."""
     plans: dict[Any, Any] = field(default_factory=dict)
 
     def layout(self, di: int, size: int) -> Layout | None:
@@ -106,6 +104,3 @@ class Step:
 
     action: Action
     argument: str = ""
-
-
-__all__ = ["FLOW_DECIMALS", "CompiledPoint", "CompiledProfile", "Flag", "Step", "ValveBits"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from drivers.cjt188.frame import ANY, ANY_TYPE, Frame, address_of, matches
+from drivers.cjt188.frame import ANY, ANY_TYPE, Frame
 from drivers.cjt188.identifiers import ADDRESS, WRITE_VALVE, DiOrder, di_bytes, is_di
+from drivers.codec.frame68 import address_of, matches
 
 READ: Final = 0x01
 READ_ADDRESS: Final = 0x03

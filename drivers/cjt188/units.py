@@ -23,12 +23,11 @@ class Dimension(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CodedUnit:
-    """One unit byte. `multiplier` is 1, 10 or 100; `size` is how many units `base` one (times multiplier) is."""
+    """One unit byte: 1, 10 or 100 (`multiplier`) of `symbol`, which together are `size` of the hub's unit `base`."""
 
     code: int
     symbol: str
     multiplier: int
-    dimension: Dimension
     size: Fraction
     base: str
 
@@ -62,8 +61,8 @@ def _table() -> Mapping[int, CodedUnit]:
     for first, codes, symbol, dimension, size in _ROWS:
         for step in range(codes):
             multiplier = 10**step
-            code, base = first + step, dimension.value
-            table[code] = CodedUnit(code, symbol, multiplier, dimension, size * multiplier, base)
+            code = first + step
+            table[code] = CodedUnit(code, symbol, multiplier, size * multiplier, dimension.value)
     return MappingProxyType(table)
 
 

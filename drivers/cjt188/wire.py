@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from address_space.model.clock import NS, Clock
 from drivers.cjt188.echoes import Echoes
-from drivers.cjt188.frame import Cause, Decoder, Flaw, Frame, encode
+from drivers.cjt188.frame import Decoder, Frame, encode
 from drivers.cjt188.identifiers import DiOrder
 from drivers.cjt188.options import Options
 from drivers.cjt188.requests import Ask, Reply, reply_to
+from drivers.codec.frame68 import Cause, Flaw
 from drivers.errors import BadFrame, ChannelDown, NoAnswer
 from drivers.transport import Link, ask
 
@@ -29,7 +30,7 @@ class Meter:
 
 
 class Wire:
-    """Open, ask, close. Not safe for two requests at a time: the channel sees to that."""
+    """Ask. Not safe for two requests at a time: the channel sees to that."""
 
     def __init__(self, channel: str, options: Options, link: Link, clock: Clock) -> None:
         self._channel = channel
@@ -38,19 +39,6 @@ class Wire:
         self._clock = clock
         self._echoes = Echoes()
         self._ended_ns: int | None = None
-
-    @property
-    def connected(self) -> bool:
-        """Whether requests can be sent."""
-        return self._link.connected
-
-    async def open(self) -> None:
-        """Connect, dropping an earlier connection; raises ChannelDown."""
-        await self._link.open()
-
-    def close(self) -> None:
-        """Drop the connection."""
-        self._link.close()
 
     def lead(self, preamble: int | None) -> int:
         """How many bytes go before a frame."""
@@ -71,7 +59,7 @@ class Wire:
                 self._link, request, listener.take, self._options.timeout_s + waking_s, self._clock
             )
         except ChannelDown:
-            self.close()
+            self._link.close()
             raise
         finally:
             self._ended_ns = self._clock.monotonic_ns()

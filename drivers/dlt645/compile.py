@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any
 
 from address_space.model.quantity import Kind, Quantity
 from drivers.dlt645.blocks import block_of
@@ -17,27 +17,22 @@ from drivers.dlt645.orders import CompiledStep, Steps, compile_step
 from drivers.dlt645.standard import format_of, standard_item
 from drivers.errors import ProfileError
 from drivers.profiles import Profile, ProfilePoint, Step, size_in_base
-from drivers.profiles.dlt645_schema import Entry, PointAddress, ReadBackEntry, Section, ValueEntry, WriteEntry
-from drivers.profiles.validation import validated
-
-_Entry = TypeVar("_Entry", bound=Entry)
-_Path = tuple[str | int, ...]
+from drivers.profiles.compiling import Checking, KeyPath
+from drivers.profiles.dlt645_schema import PointAddress, ReadBackEntry, Section, ValueEntry, WriteEntry
 
 
 def compile_profile(profile: Profile) -> CompiledProfile:
     """`profile` for DL/T 645; raises `ProfileError` with every mistake and its place."""
     compiler = _Compiler(profile)
     compiled = compiler.compiled()
-    if compiler.mistakes:
-        raise ProfileError.of(compiler.mistakes)
+    compiler.raise_mistakes()
     return compiled
 
 
-class _Compiler:
+class _Compiler(Checking):
     def __init__(self, profile: Profile) -> None:
-        self._profile = profile
+        super().__init__(profile, "value")
         self._section = Section()
-        self.mistakes: list[ProfileError] = []
 
     def compiled(self) -> CompiledProfile:
         profile = self._profile
@@ -68,7 +63,7 @@ class _Compiler:
     def _steps(self, name: str, steps: Sequence[Step]) -> Steps:
         compiled: list[CompiledStep] = []
         for index, step in enumerate(steps):
-            path: _Path = ("commands", name, "steps", index)
+            path: KeyPath = ("commands", name, "steps", index)
             entry: WriteEntry | ReadBackEntry | None = None
             if step.write is not None:
                 entry = self._checked(WriteEntry, step.write, (*path, "write"))
@@ -80,10 +75,10 @@ class _Compiler:
                 self._say(error.what, path, error.hint)
         return tuple(compiled)
 
-    def _point(self, point: ProfilePoint, path: _Path) -> CompiledPoint | None:
+    def _point(self, point: ProfilePoint, path: KeyPath) -> CompiledPoint | None:
         if not point.address:
             return None
-        address = self._checked(PointAddress, _nested(point.address), path)
+        address = self._checked(PointAddress, _nested(point.address), path, known=ValueEntry.model_fields)
         if address is None:
             return None
         if point.quantity.kind is Kind.TEXT:
@@ -103,7 +98,7 @@ class _Compiler:
         scale = Fraction(repr(float(address.scale))) * size / 10 ** whole[0].format.decimals
         return CompiledPoint(point.quantity, tuple(whole), scale, RatioKind(address.ratio), address.map)
 
-    def _size(self, point: ProfilePoint, spot: Spot, path: _Path) -> Fraction | None:
+    def _size(self, point: ProfilePoint, spot: Spot, path: KeyPath) -> Fraction | None:
         """Base units in one unit of the value: the profile's, else the standard's."""
         if point.unit or point.quantity.unit is None:
             return size_in_base(point.unit, point.quantity)
@@ -115,7 +110,7 @@ class _Compiler:
             self._say(f"{point.name} has no unit, and for {text} the standard knows {said}", path, "state the unit")
         return size
 
-    def _spot(self, entry: ValueEntry, path: _Path) -> Spot | None:
+    def _spot(self, entry: ValueEntry, path: KeyPath) -> Spot | None:
         version = self._section.version
         if version == "1997" and entry.di > 0xFFFF:
             self._say(f"{entry.di:08X} is no identifier of 1997, which have two bytes", (*path, "di"))
@@ -136,7 +131,7 @@ class _Compiler:
         wide = next((other for other in item.others if other.size > chosen.size), None) if item and own else None
         return Spot(entry.di, chosen, entry.skip, size, entry.chosen_bits, block, stride, wide)
 
-    def _format(self, entry: ValueEntry, item: Item | None, path: _Path) -> Format | None:
+    def _format(self, entry: ValueEntry, item: Item | None, path: KeyPath) -> Format | None:
         if entry.format is None:
             if item is None:
                 text = self._di_text(entry.di)
@@ -158,18 +153,6 @@ class _Compiler:
 
     def _di_text(self, di: int) -> str:
         return f"{di:08X}" if self._section.version == "2007" else f"{di:04X}"
-
-    def _checked(self, model: type[_Entry], data: Mapping[str, Any], path: _Path) -> _Entry | None:
-        known = ValueEntry.model_fields if model is PointAddress else ()
-        entry, mistakes = validated(model, data, known=known, transparent=("value",))
-        for mistake in mistakes:
-            self._say(mistake.what, (*path, *mistake.path), mistake.hint)
-        return entry
-
-    def _say(self, what: str, path: _Path, hint: str = "") -> None:
-        mistake = self._profile.mistake(what, *path, hint=hint)
-        if str(mistake) not in map(str, self.mistakes):
-            self.mistakes.append(mistake)
 
 
 def _standard_size(item: Item, quantity: Quantity) -> Fraction | None:

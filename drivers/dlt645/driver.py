@@ -13,6 +13,7 @@ from address_space.model.ids import UnitHandle
 from address_space.model.quality import Reason
 from drivers.api import Confirmation, Device, Reading, ReadPlan, Request, WriteOutcome, WriteRequest
 from drivers.archive import Book, Recalled
+from drivers.attached import Attached, kept
 from drivers.dlt645 import archive
 from drivers.dlt645 import clock as meter_clock
 from drivers.dlt645.answers import Answer, Key, Plan, assemble, build_plan
@@ -32,8 +33,6 @@ HEARD_S: Final = 5.0
 """A meter that said something so recently is not asked for what it is known to lack; one that may be dead is."""
 PATIENCE: Final = 2
 """Timeouts that one request may take to read a block piece by piece; the channel allows one more."""
-MAX_PLANS: Final = 1024
-"""Sets of offsets of one profile whose plans are kept."""
 
 
 @dataclass(slots=True)
@@ -52,38 +51,22 @@ class _Known:
     next: dict[int, int] = field(default_factory=dict)
 
 
-class Dlt645Driver:
+class Dlt645Driver(Attached):
     """One channel; `drivers.api.Driver`."""
 
     def __init__(self, channel: str, options: Options, link: Link, clock: Clock) -> None:
+        super().__init__(link)
         self._wire = Wire(channel, options, link, clock)
         self._options = options
         self._clock = clock
         self._known: dict[UnitHandle, tuple[CompiledProfile, _Known]] = {}
 
-    async def open(self) -> None:
-        """Connect; raises ChannelDown."""
-        await self._wire.open()
-
-    async def close(self) -> None:
-        """Release the line."""
-        self._wire.close()
-
-    @property
-    def connected(self) -> bool:
-        """Whether requests can be sent now."""
-        return self._wire.connected
-
     def plan(self, device: Device, offsets: Sequence[int]) -> Plan:
         """Requests for these variables, the same object for all meters of a profile."""
         profile: CompiledProfile = device.profile
         key = tuple(offsets)
-        found: Plan | None = profile.plans.get(key)
-        if found is None:
-            if len(profile.plans) >= MAX_PLANS:
-                profile.plans.clear()
-            found = profile.plans[key] = build_plan(profile, key)
-        return found
+        plan: Plan = kept(profile.plans, key, lambda: build_plan(profile, key))
+        return plan
 
     async def request(self, device: Device, request: Request) -> Answer | archive.Memory:
         """One identifier or block, in as many exchanges as the meter needs. Raises DriverError."""

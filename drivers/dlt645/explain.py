@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from drivers.codec import sum8
-from drivers.dlt645.frame import END, HEAD, START, TAIL, Decoder, Flaw, Frame
+from drivers.codec.frame68 import Cause, Flaw, address_of
+from drivers.dlt645.frame import END, HEAD, START, TAIL, TAKE_33, Decoder, Frame
 from drivers.dlt645.telling import tell
 from drivers.dlt645.told import Told
+from drivers.explained import dicts_of, hex_digits, lines_of
 
 MAX_SHOWN: Final = 4000
 _FE: Final = b"\xfe"
-_TAKE_33: Final = bytes((byte - 0x33) & 0xFF for byte in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,9 @@ class Explanation:
         shown = first.to_dict() if first is not None else {"protocol": ""}
         data: dict[str, Any] = {"valid": self.sound, "errors": list(self.problems)} | shown
         data["notes"] = [*self.notes, *(first.notes if first is not None else ())]
-        data["fields"] = _fields(first)
+        data["fields"] = dicts_of(first.fields if first is not None else ())
         if len(self.told) > 1:
-            data["frames"] = [told.to_dict() | {"fields": _fields(told)} for told in self.told]
+            data["frames"] = [told.to_dict() | {"fields": dicts_of(told.fields)} for told in self.told]
         return data
 
     def lines(self) -> list[str]:
@@ -48,8 +49,7 @@ class Explanation:
         said: list[str] = []
         for told in self.told or ([self.suspect] if self.suspect else []):
             said.append(f"{told.protocol.upper().replace('DLT', 'DL/T ')} {told.fields[1].meaning}")
-            width = min(max(len(each.bytes) for each in told.fields), 24)
-            said += [f"  {each.bytes:<{width}}  {each.name}: {each.meaning}" for each in told.fields]
+            said += lines_of(told.fields)
             said += [f"  note: {note}" for note in told.notes]
         said += [f"  note: {note}" for note in self.notes]
         said += [f"  wrong: {problem}" for problem in self.problems]
@@ -58,7 +58,7 @@ class Explanation:
 
 def explain(text: str) -> Explanation:
     """What `text` says in hexadecimal, with or without blanks, colons, commas, dashes and 0x."""
-    digits = _only_digits(text)
+    digits = hex_digits(text)
     try:
         data = bytes.fromhex(digits)
     except ValueError:
@@ -77,17 +77,6 @@ def explain(text: str) -> Explanation:
     return Explanation(tuple(frames), tuple(problems), tuple(notes))
 
 
-def _fields(told: Told | None) -> list[dict[str, str]]:
-    if told is None:
-        return []
-    return [{"bytes": each.bytes, "name": each.name, "meaning": each.meaning} for each in told.fields]
-
-
-def _only_digits(text: str) -> str:
-    words = text.replace(",", " ").replace(":", " ").replace("-", " ").split()
-    return "".join(word.removeprefix("0x").removeprefix("0X") for word in words)
-
-
 def _no_bytes(digits: str) -> str:
     foreign = [char for char in digits if char not in "0123456789abcdefABCDEF"]
     if foreign:
@@ -103,7 +92,7 @@ def _around(found: list[Frame | Flaw], data: bytes) -> tuple[list[str], list[str
     for at, each in enumerate(found):
         if not isinstance(each, Flaw):
             continue
-        if each.kind != "noise":
+        if each.cause is not Cause.NOISE:
             problems.append(f"at byte {each.offset + 1}: {each.what}")
         elif at > last:
             problems.append(f"trailing bytes after the frame: {data[each.offset :].hex(' ').upper()}")
@@ -128,7 +117,7 @@ def _diagnosed(data: bytes) -> tuple[list[str], Told | None]:
     length = min(frame[9], max(0, len(frame) - HEAD - TAIL)) if problems else frame[9]
     if not problems:
         problems = _ending(data, begin)
-    shown = Frame(frame[6:0:-1].hex().upper(), frame[8], frame[HEAD : HEAD + length].translate(_TAKE_33))
+    shown = Frame(address_of(frame[1:7]), frame[8], frame[HEAD : HEAD + length].translate(TAKE_33))
     return problems, tell(shown)
 
 
@@ -180,7 +169,7 @@ def _why(data: bytes, begin: int, end: int) -> str:
     preamble = data[:begin]
     if preamble.strip(_FE) == b"" and preamble and given == sum8(preamble + frame[:-2]):
         return ": it counts the FE before the frame too"
-    if given == sum8(frame[:HEAD] + frame[HEAD:-2].translate(_TAKE_33)):
+    if given == sum8(frame[:HEAD] + frame[HEAD:-2].translate(TAKE_33)):
         return ": it was made before 33H was added to the data"
     if given == sum8(frame[1:-2]):
         return ": it leaves out the first byte 68"

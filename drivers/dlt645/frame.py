@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from drivers.codec import sum8
+from drivers.codec import frame68, sum8
+from drivers.codec.frame68 import FILL, Cause, Controlled, Flaw, address_bytes
 
 START: Final = 0x68
 END: Final = 0x16
@@ -19,76 +20,30 @@ TAIL: Final = 2
 """Bytes after the data."""
 MAX_DATA: Final = 255
 LONGEST: Final = HEAD + MAX_DATA + TAIL
-ANY: Final = "A" * 12
+DIGITS: Final = 12
+"""Digits of an address."""
+ANY: Final = "A" * DIGITS
 """Address that each meter takes for its own, for one meter on the line."""
-BROADCAST: Final = "9" * 12
+BROADCAST: Final = "9" * DIGITS
 """Address to all meters; none of them answers (some of 1997 do)."""
-_FILL: Final = b"\xfe\x00\xff"
-"""What wakes a receiver or drives an idle line: no noise."""
 _ADD_33: Final = bytes((byte + 0x33) & 0xFF for byte in range(256))
-_TAKE_33: Final = bytes((byte - 0x33) & 0xFF for byte in range(256))
+TAKE_33: Final = bytes((byte - 0x33) & 0xFF for byte in range(256))
+"""Table that takes the 33H from data as they stand on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Controlled):
     """One frame. `address` is twelve digits, most significant first, wildcards as "AA"; `data` is without the 33H."""
 
     address: str
     control: int
     data: bytes = b""
 
-    @property
-    def function(self) -> int:
-        """What is asked or answered: the low five bits of the control byte."""
-        return self.control & 0x1F
-
-    @property
-    def from_meter(self) -> bool:
-        """Whether a meter sent it."""
-        return bool(self.control & 0x80)
-
-    @property
-    def error(self) -> bool:
-        """Whether it says that the meter refused."""
-        return bool(self.control & 0x40)
-
-    @property
-    def more(self) -> bool:
-        """Whether more data follow, to be asked for."""
-        return bool(self.control & 0x20)
-
-
-@dataclass(frozen=True, slots=True)
-class Flaw:
-    """Bytes that are no frame. `kind`: "noise", "checksum", "end" or "cut"; `offset` counts from the stream's begin."""
-
-    kind: str
-    offset: int
-    what: str
-
-
-def address_bytes(address: str) -> bytes:
-    """The six bytes on the wire, low first, of twelve digits; raises ValueError where they are not twelve."""
-    if len(address) != 12:
-        raise ValueError(f"an address has 12 digits, {address!r} has {len(address)}")
-    return bytes.fromhex(address)[::-1]
-
-
-def address_of(data: bytes) -> str:
-    """Twelve digits, most significant first, of six bytes from the wire."""
-    return data[::-1].hex().upper()
-
 
 def matches(asked: str, answered: str) -> bool:
     """Whether the meter that calls itself `answered` is one that `asked` speaks to: the same number, or one with
     "AA" for bytes that may be anything, or the broadcast."""
-    if asked in (answered, BROADCAST):
-        return True
-    if len(asked) != len(answered):
-        return False
-    return all(
-        asked[at : at + 2] == "AA" or asked[at : at + 2] == answered[at : at + 2] for at in range(0, len(asked), 2)
-    )
+    return asked == BROADCAST or frame68.matches(asked, answered)
 
 
 def encode(frame: Frame, preamble: int = 4) -> bytes:
@@ -96,7 +51,7 @@ def encode(frame: Frame, preamble: int = 4) -> bytes:
     if len(frame.data) > MAX_DATA:
         raise ValueError(f"a frame has at most {MAX_DATA} bytes of data, not {len(frame.data)}")
     body = b"\x68%b\x68%c%c%b" % (
-        address_bytes(frame.address),
+        address_bytes(frame.address, DIGITS),
         frame.control,
         len(frame.data),
         frame.data.translate(_ADD_33),
@@ -128,9 +83,7 @@ class Decoder:
 
     def flush(self) -> list[Frame | Flaw]:
         """The line has fallen silent: judge what was waited for, and keep nothing."""
-        found = self._scan(self._rest, at_end=True)
-        self._rest = b""
-        return found
+        return self._scan(self._rest, at_end=True)
 
     def _scan(self, data: bytes, *, at_end: bool) -> list[Frame | Flaw]:
         found: list[Frame | Flaw] = []
@@ -153,7 +106,7 @@ class Decoder:
                 if not at_end and later < 0:
                     break
                 if at_end:
-                    self._blame(found, Flaw("cut", self._offset + at, _cut(data, at, end)), size)
+                    self._blame(found, Flaw(Cause.CUT, self._offset + at, _cut(data, at, end)), size)
                 self._skip(data, at, later)
                 at = later
             else:
@@ -164,7 +117,7 @@ class Decoder:
                         Frame(
                             data[at + 6 : at : -1].hex().upper(),
                             data[at + 8],
-                            data[at + HEAD : end - TAIL].translate(_TAKE_33),
+                            data[at + HEAD : end - TAIL].translate(TAKE_33),
                         )
                     )
                     at = end
@@ -180,11 +133,11 @@ class Decoder:
     def _judge(self, data: bytes, at: int, end: int) -> Flaw | None:
         if data[end - 1] != END:
             what = f"the frame ends with {data[end - 1]:02X} instead of 16"
-            return Flaw("end", self._offset + at, what)
+            return Flaw(Cause.END, self._offset + at, what)
         right = sum8(data[at : end - TAIL])
         if data[end - TAIL] != right:
             what = f"checksum {data[end - TAIL]:02X} should be {right:02X}"
-            return Flaw("checksum", self._offset + at, what)
+            return Flaw(Cause.CHECKSUM, self._offset + at, what)
         return None
 
     def _blame(self, found: list[Frame | Flaw], flaw: Flaw, end: int) -> None:
@@ -197,13 +150,13 @@ class Decoder:
     def _skip(self, data: bytes, begin: int, end: int) -> None:
         """Bytes of no frame; those that no flaw explains are noise, unless they only fill the line."""
         begin = max(begin, self._blamed - self._offset)
-        if begin < end and self._noise_from < 0 and data[begin:end].strip(_FILL):
+        if begin < end and self._noise_from < 0 and data[begin:end].strip(FILL):
             self._noise_from = self._offset + begin
 
     def _report_noise(self, found: list[Frame | Flaw], until: int) -> None:
         if self._noise_from >= 0:
             what = f"{until - self._noise_from} bytes that belong to no frame"
-            found.append(Flaw("noise", self._noise_from, what))
+            found.append(Flaw(Cause.NOISE, self._noise_from, what))
             self._noise_from = -1
 
 

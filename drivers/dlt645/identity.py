@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from drivers.codec.frame68 import address_of
 from drivers.dlt645.formats import digits, text
-from drivers.dlt645.frame import ANY, address_of
+from drivers.dlt645.frame import ANY
 from drivers.dlt645.talk import Talk
 from drivers.errors import DeviceRefused, NoAnswer
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, model_validator
 
 from drivers.errors import ProfileError
-from drivers.transport.options import LineOptions, Milliseconds, Parity
+from drivers.transport.options import LineOptions, Milliseconds, Parity, ZoneName, zone_of
 
 SERIAL_TIMEOUT_MS = 1500.0
 NETWORK_TIMEOUT_MS = 4000.0
@@ -27,15 +27,6 @@ def _reference(text: str) -> str:
     if not _REFERENCE.fullmatch(text):
         raise ValueError("a secret is not written here: say env:NAME or file:PATH of where it is")
     return text
-
-
-def _zone(name: str) -> str:
-    if name:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"unknown time zone {name!r}: use an IANA name (Asia/Tashkent)") from None
-    return name
 
 
 SecretReference = Annotated[str, AfterValidator(_reference)]
@@ -64,7 +55,7 @@ class Options(LineOptions):
         description="passwords, 6 digits, as env:NAME or file:PATH, by level (2) or by the address of one meter "
         "(12 digits); 000000 by default",
     )
-    time_zone: Annotated[str, AfterValidator(_zone)] = Field(
+    time_zone: ZoneName = Field(
         "", description="IANA time zone in which the meters' clocks run, where it is not the plant's"
     )
 
@@ -93,7 +84,7 @@ class Options(LineOptions):
     @property
     def zone(self) -> ZoneInfo | None:
         """Time zone of the meters' clocks, None where it is not told."""
-        return ZoneInfo(self.time_zone) if self.time_zone else None
+        return zone_of(self.time_zone)
 
 
 def _key(key: object) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from address_space.model.clock import Clock, SystemClock
 from address_space.model.state import Protocol
 from drivers.api import Action, Line, Pace
 from drivers.dlt645.compile import compile_profile
@@ -19,6 +18,7 @@ from drivers.dlt645.options import Options
 from drivers.dlt645.orders import filled_in
 from drivers.dlt645.wire import LONGEST_SILENCE_S
 from drivers.errors import ProfileError
+from drivers.plugin import ProtocolPlugin
 from drivers.transport import Lines
 
 USUAL_ANSWER_S: Final = 0.1
@@ -26,25 +26,11 @@ _NUMBER: Final = re.compile(r"[0-9]{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
-class Dlt645Plugin:
+class Dlt645Plugin(ProtocolPlugin):
     """`drivers.api.DriverPlugin`."""
 
-    clock: Clock = field(default_factory=SystemClock)
-
-    @property
-    def name(self) -> str:
-        """Name in `plant.yaml`."""
-        return "dlt645"
-
-    @property
-    def speaks(self) -> frozenset[str]:
-        """DL/T 645 alone, both editions."""
-        return frozenset({self.name})
-
-    @property
-    def options(self) -> type[Options]:
-        """Options of a channel."""
-        return Options
+    name: ClassVar = "dlt645"
+    options: ClassVar = Options
 
     def compile(self, profile: Any) -> CompiledProfile:
         """Compile a profile; raises ProfileError."""

@@ -6,7 +6,8 @@ from drivers.dlt645 import identifiers, status
 from drivers.dlt645.formats import Value
 from drivers.dlt645.item import Block, Entry, Item
 from drivers.dlt645.records import samples
-from drivers.dlt645.told import VERSION_1997, VERSION_2007, Field, Told
+from drivers.dlt645.told import VERSION_1997, VERSION_2007, Told
+from drivers.explained import Field
 
 
 def tell_load_records(told: Told, di: int, body: bytes) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from drivers.codec.frame68 import address_of
 from drivers.dlt645 import formats, identifiers, identifiers_1997
-from drivers.dlt645.frame import Frame, address_of
+from drivers.dlt645.frame import Frame
 from drivers.dlt645.item import Entry
+from drivers.explained import Field
 
 VERSION_2007: Final = "dlt645-2007"
 VERSION_1997: Final = "dlt645-1997"
@@ -28,15 +30,6 @@ _SECURITY_DIS: Final = {
 }
 _BAUDS_2007: Final = {0x02: 600, 0x04: 1200, 0x08: 2400, 0x10: 4800, 0x20: 9600, 0x40: 19200}
 _BAUDS_1997: Final = {0x04: 600, 0x08: 1200, 0x10: 2400, 0x20: 4800, 0x40: 9600}
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field: its bytes as they stand for themselves (without 33H), what it is called, what it says."""
-
-    bytes: str
-    name: str
-    meaning: str
 
 
 @dataclass(slots=True)

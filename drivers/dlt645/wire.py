@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from address_space.model.clock import NS, Clock
-from drivers.dlt645.frame import ANY, Decoder, Flaw, Frame, encode, matches
+from drivers.codec.frame68 import Cause, Flaw
+from drivers.dlt645.frame import ANY, Decoder, Frame, encode, matches
 from drivers.dlt645.options import Options
 from drivers.dlt645.refusals import refusal
 from drivers.errors import BadFrame, ChannelDown, NoAnswer
@@ -58,7 +59,7 @@ class Asked:
 
 
 class Wire:
-    """Open, ask, tell, close. Not safe for two requests at a time: the channel sees to that."""
+    """Ask and tell. Not safe for two requests at a time: the channel sees to that."""
 
     def __init__(self, channel: str, options: Options, link: Link, clock: Clock) -> None:
         self._channel = channel
@@ -66,19 +67,6 @@ class Wire:
         self._link = link
         self._clock = clock
         self._ended_ns = 0
-
-    @property
-    def connected(self) -> bool:
-        """Whether requests can be sent."""
-        return self._link.connected
-
-    async def open(self) -> None:
-        """Connect, dropping an earlier connection; raises ChannelDown."""
-        await self._link.open()
-
-    def close(self) -> None:
-        """Drop the connection."""
-        self._link.close()
 
     async def exchange(self, asked: Asked, label: str, *, preamble: int, gap_s: float) -> Frame:
         """The answer, never an error answer. Raises DriverError."""
@@ -91,7 +79,7 @@ class Wire:
                 self._link, request, listener.take, self._options.timeout_s, self._clock, silence_s=LONGEST_SILENCE_S
             )
         except ChannelDown:
-            self.close()
+            self._link.close()
             raise
         finally:
             self._ended_ns = self._clock.monotonic_ns()
@@ -132,7 +120,7 @@ class Wire:
             self._link.discard()
             self._link.send(request)
         except ChannelDown:
-            self.close()
+            self._link.close()
             raise
         await self._clock.sleep(len(request) * self._link.character_s)
         self._ended_ns = self._clock.monotonic_ns()
@@ -189,7 +177,7 @@ class _Listener:
     def _sort(self, found: list[Frame | Flaw]) -> Frame | None:
         for each in found:
             if isinstance(each, Flaw):
-                if each.kind != "noise":
+                if each.cause is not Cause.NOISE:
                     self.flaw = each
                 continue
             why = self._asked.misfit(each)

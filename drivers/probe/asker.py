@@ -12,6 +12,7 @@ from typing import Final
 from address_space.model.clock import NS, Clock
 from drivers.cjt188 import frame as cjt188
 from drivers.cjt188.identifiers import is_di, read_di
+from drivers.codec import frame68
 from drivers.dlt645 import frame as dlt645
 from drivers.errors import ChannelDown, DriverError
 from drivers.probe.modbus_frames import Framing, Heard, answers, wrapped
@@ -159,7 +160,7 @@ def _answers(asked: dlt645.Frame, heard: dlt645.Frame) -> bool:
 
 
 def _answers_188(asked: cjt188.Frame, heard: cjt188.Frame) -> bool:
-    fits = heard.from_meter and heard.function == asked.function and cjt188.matches(asked.address, heard.address)
+    fits = heard.from_meter and heard.function == asked.function and frame68.matches(asked.address, heard.address)
     about = len(heard.data) < 2 or is_di(heard.data[:2], read_di(asked.data[:2])[0])
     return fits and (heard.error or about)
 

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from drivers.cjt188.frame import encode as encode_cjt188
 from drivers.cjt188.identifiers import READING
 from drivers.cjt188.requests import read, who_is_there
+from drivers.codec.frame68 import address_of
 from drivers.dlt645 import frame as dlt645
 from drivers.probe.asker import Asker
 from drivers.probe.modbus_frames import Framing, read_pdu, wrapped
@@ -94,7 +95,7 @@ class Dlt645Question:
         frame = said.dlt645[0]
         address = frame.address
         if frame.function == READ_ADDRESS and len(frame.data) == 6:
-            address = dlt645.address_of(frame.data)
+            address = address_of(frame.data)
         edition = "1997" if self.control == ENERGY_1997[0] else "2007"
         verb = "refused" if frame.error else "answered"
         return Sign("dlt645", address, f"meter {address} {verb} (DL/T 645-{edition})", echoed=said.echoed)

@@ -9,6 +9,7 @@ from typing import Final
 from drivers.cjt188.frame import ANY as ANY_CJT188
 from drivers.cjt188.identifiers import READING
 from drivers.cjt188.requests import read, who_is_there
+from drivers.codec.frame68 import address_of
 from drivers.dlt645 import frame as dlt645
 from drivers.dlt645.formats import Format, digits, text
 from drivers.probe.asker import Asker
@@ -155,7 +156,7 @@ async def _who(asker: Asker, edition: str, address: str) -> tuple[list[str], int
         question = dlt645.Frame(address, control, data)
     said = await asker.dlt645(question, everybody="A" in address)
     found = [
-        dlt645.address_of(frame.data) if frame.function == READ_ADDRESS and len(frame.data) == BYTES else frame.address
+        address_of(frame.data) if frame.function == READ_ADDRESS and len(frame.data) == BYTES else frame.address
         for frame in said.dlt645
         if dlt645.matches(address, frame.address) or frame.address == dlt645.ANY
     ]

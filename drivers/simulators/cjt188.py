@@ -10,7 +10,7 @@ from typing import Final
 from address_space.model.clock import NS
 from address_space.model.quantity import ALL, Quantity
 from address_space.model.state import Medium, ValveState
-from drivers.cjt188.frame import HEAD, SHORTEST, START, Frame, address_bytes, encode, examine, matches
+from drivers.cjt188.frame import DIGITS, HEAD, SHORTEST, START, Frame, encode, examine
 from drivers.cjt188.identifiers import (
     ADDRESS,
     CLOCK,
@@ -25,6 +25,7 @@ from drivers.cjt188.identifiers import (
     di_bytes,
     read_di,
 )
+from drivers.codec.frame68 import address_bytes, matches
 from drivers.simulators.faults import FaultState
 from drivers.simulators.flow import Flow, Pipe
 from drivers.simulators.meter import Values
@@ -117,7 +118,7 @@ class Cjt188Station:
     @property
     def wire_address(self) -> bytes:
         """Its address as frames hold it, for `SimulatedBus.attach`."""
-        return address_bytes(self.address)
+        return address_bytes(self.address, DIGITS)
 
     def answer(self, request: bytes, now_ns: int) -> bytes | None:
         """As `Station.answer`."""

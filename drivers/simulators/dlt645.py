@@ -10,8 +10,9 @@ from typing import Final
 from address_space.model.clock import NS
 from address_space.model.quantity import Quantity
 from drivers.codec import from_bcd
+from drivers.codec.frame68 import address_bytes, address_of
 from drivers.dlt645 import formats, identifiers, identifiers_1997
-from drivers.dlt645.frame import ANY, BROADCAST, Decoder, Frame, address_bytes, address_of, encode, matches
+from drivers.dlt645.frame import ANY, BROADCAST, DIGITS, Decoder, Frame, encode, matches
 from drivers.dlt645.item import Item
 from drivers.simulators.dlt645_image import Image
 from drivers.simulators.dlt645_supply import Purse, Relay
@@ -89,7 +90,7 @@ class Dlt645Station:
     @property
     def wire_address(self) -> bytes:
         """The address as frames hold it, for `SimulatedBus.attach`."""
-        return address_bytes(self.address)
+        return address_bytes(self.address, DIGITS)
 
     def answer(self, request: bytes, now_ns: int) -> bytes | None:
         """As `Station.answer`."""

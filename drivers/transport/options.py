@@ -7,13 +7,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 Milliseconds = Annotated[float, Field(gt=0, le=60_000)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Direction = Literal["none", "rts_high", "rts_low"]
 Form = Literal["text", "hex"]
+
+
+def zone_of(name: str) -> ZoneInfo | None:
+    """The time zone of that name, None for an empty one; raises ValueError where there is none."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"unknown time zone {name!r}: use an IANA name (Asia/Tashkent)") from None
+
+
+def _known_zone(name: str) -> str:
+    zone_of(name)
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+"""An IANA name, or nothing."""
 
 _SPEAKS_TO_A_PEER = frozenset({"tcp", "udp"})
 _SERIAL = frozenset({"serial"})

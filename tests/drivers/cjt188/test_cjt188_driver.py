@@ -11,8 +11,9 @@ import pytest
 from address_space.model.quality import GOOD, Reason
 from address_space.model.quantity import Quantity
 from drivers.cjt188.echoes import TRUSTED
-from drivers.cjt188.frame import ANY, Frame, address_bytes, encode
+from drivers.cjt188.frame import ANY, DIGITS, Frame, encode
 from drivers.cjt188.identifiers import DiOrder
+from drivers.codec.frame68 import address_bytes
 from drivers.errors import BadFrame, ChannelDown, DeviceRefused, NoAnswer
 from drivers.simulators.cjt188 import Cjt188Station, ClockManner, Kind, Manners
 from drivers.simulators.faults import (
@@ -330,4 +331,4 @@ async def test_a_meters_own_gap_is_kept_where_it_is_longer_than_the_channels(
 
 
 async def test_the_address_on_the_wire_is_low_byte_first() -> None:
-    assert address_bytes("00123456789012").hex() == "12907856341200"
+    assert address_bytes("00123456789012", DIGITS).hex() == "12907856341200"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.cjt188.frame import ANY, LONGEST, MAX_DATA, Cause, Decoder, Flaw, Frame, encode, matches
+from drivers.cjt188.frame import ANY, LONGEST, MAX_DATA, Decoder, Frame, encode
+from drivers.codec.frame68 import Cause, Flaw, matches
 
 TYPES = [0x10, 0x11, 0x19, 0x20, 0x25, 0x30, 0x49, 0xAA]
 addresses = st.one_of(st.from_regex(r"[0-9]{14}", fullmatch=True), st.just(ANY))

@@ -338,9 +338,18 @@ async def test_only_what_is_known_is_confirmed(bench: Any, compiled: Any, device
     assert WriteRequest("x", "secret").__repr__().find("secret") < 0
 
 
-def test_a_heat_meter_counts_its_base_in_kilowatt_hours(compiled: Any) -> None:
-    heat = compiled("cjt188: {type: 0x20}\npoints:\n  HeatEnergy: {di: 0x901F, field: heat_current, unit: kWh}\n")
-    assert (heat.base_unit, heat.type) == (0x05, Kind.HEAT.value)
+async def test_a_heat_meter_counts_its_base_in_kilowatt_hours(bench: Any, compiled: Any, device: Any) -> None:
+    bench.attach(Cjt188Station("1", Kind.HEAT))
+    heat = compiled(
+        "cjt188: {type: 0x20}\n"
+        "points:\n  HeatEnergy: {di: 0x901F, field: heat_current, unit: kWh}\n"
+        "commands:\n"
+        "  other_set_base_reading: {danger: [money], steps: [{write: {base_reading: set}, answer_proves: true}]}\n"
+    )
+    assert heat.type == Kind.HEAT.value
+    (write,) = plugin.command(heat, "other_set_base_reading", {"value": "123.45"})
+    assert (await bench.driver.write(device(heat), write.write)).acknowledged is True
+    assert data_of(bench.sent[-1])[3:].hex() == "4523010005"
 
 
 async def test_a_measured_effect_can_confirm_as_well(bench: Any, compiled: Any, device: Any) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.dlt645.frame import ANY, BROADCAST, LONGEST, Decoder, Flaw, Frame, address_bytes, encode, matches
+from drivers.codec.frame68 import Cause, Flaw, address_bytes
+from drivers.dlt645.frame import ANY, BROADCAST, DIGITS, LONGEST, Decoder, Frame, encode, matches
 
 READ = bytes.fromhex("68129078563412681104333334336816")
 ADDRESSES = st.text("0123456789", min_size=12, max_size=12) | st.just(ANY) | st.just(BROADCAST)
@@ -65,7 +66,7 @@ def test_a_false_start_does_not_swallow_the_frame_behind_it() -> None:
     decoder = Decoder()
     found = decoder.feed(false + READ)
     assert [frame.control for frame in frames(found)] == [0x11]
-    assert flaws(found)[0].kind == "noise"
+    assert flaws(found)[0].cause is Cause.NOISE
 
 
 def test_the_search_goes_on_one_byte_after_a_broken_frame() -> None:
@@ -75,19 +76,19 @@ def test_the_search_goes_on_one_byte_after_a_broken_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stream", "kind", "offset", "said"),
+    ("stream", "cause", "offset", "said"),
     [
-        (READ[:-2] + b"\x00\x16", "checksum", 0, "checksum 00 should be 68"),
-        (READ[:-1] + b"\x17", "end", 0, "ends with 17 instead of 16"),
-        (b"\xfe\xfe" + READ[:12], "cut", 2, "cut off after 12 of 16 bytes"),
-        (READ[:7], "cut", 0, "after 7 of its first 10 bytes"),
-        (b"\x12\x34\x56", "noise", 0, "3 bytes that belong to no frame"),
+        (READ[:-2] + b"\x00\x16", Cause.CHECKSUM, 0, "checksum 00 should be 68"),
+        (READ[:-1] + b"\x17", Cause.END, 0, "ends with 17 instead of 16"),
+        (b"\xfe\xfe" + READ[:12], Cause.CUT, 2, "cut off after 12 of 16 bytes"),
+        (READ[:7], Cause.CUT, 0, "after 7 of its first 10 bytes"),
+        (b"\x12\x34\x56", Cause.NOISE, 0, "3 bytes that belong to no frame"),
     ],
 )
-def test_what_is_no_frame_is_told_with_its_place(stream: bytes, kind: str, offset: int, said: str) -> None:
+def test_what_is_no_frame_is_told_with_its_place(stream: bytes, cause: Cause, offset: int, said: str) -> None:
     decoder = Decoder()
     (flaw,) = flaws(decoder.feed(stream) + decoder.flush())
-    assert (flaw.kind, flaw.offset) == (kind, offset)
+    assert (flaw.cause, flaw.offset) == (cause, offset)
     assert said in flaw.what
 
 
@@ -131,7 +132,7 @@ def test_wildcards_stand_for_any_two_digits(asked: str, answered: str, *, fits: 
 
 def test_impossible_frames_are_not_sent() -> None:
     with pytest.raises(ValueError, match="12 digits"):
-        address_bytes("123")
+        address_bytes("123", DIGITS)
     with pytest.raises(ValueError, match="255 bytes"):
         encode(Frame(ANY, 0x11, bytes(256)))
     with pytest.raises(ValueError, match="hex"):

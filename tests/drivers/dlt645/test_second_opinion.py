@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.dlt645.frame import Decoder, Frame, address_bytes, encode
+from drivers.codec.frame68 import address_bytes
+from drivers.dlt645.frame import DIGITS, Decoder, Frame, encode
 from drivers.dlt645.identifiers import find
 from drivers.dlt645.item import Item
 
@@ -23,13 +24,13 @@ FRAMES = st.builds(Frame, st.text("0123456789", min_size=12, max_size=12), st.in
 @given(FRAMES, st.integers(0, 4))
 def test_both_read_the_same_out_of_our_frames(frame: Frame, preamble: int) -> None:
     read = other.DLT645Protocol.deserialize(encode(frame, preamble))
-    assert bytes(read.addr) == address_bytes(frame.address)
+    assert bytes(read.addr) == address_bytes(frame.address, DIGITS)
     assert (read.ctrl_code, bytes(read.data)) == (frame.control, frame.data)
 
 
 @given(FRAMES, st.integers(0, 4))
 def test_both_build_the_same_frames(frame: Frame, preamble: int) -> None:
-    built = other.DLT645Protocol.build_frame(address_bytes(frame.address), frame.control, frame.data, preamble)
+    built = other.DLT645Protocol.build_frame(address_bytes(frame.address, DIGITS), frame.control, frame.data, preamble)
     assert bytes(built) == encode(frame, preamble)
     assert Decoder().feed(bytes(built)) == [frame]
 
