@@ -13,15 +13,18 @@ from struct import Struct
 from typing import Final
 
 from address_space.model.errors import HubError
+from drivers.codec import crc16_modbus
 
 MAX_PDU = 253
 _MBAP: Final = Struct(">HHHB")
 _MAX_RTU = 256
+SOUND: Final = bytes(2)
+"""Checksum of a frame together with its own."""
 _ASCII_END = b"\r\n"
 _HEX: Final = re.compile(rb"(?:[0-9A-F]{2})+")
 FIXED_REQUESTS: Final = {1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8, 7: 4, 8: 8, 11: 4, 12: 4, 17: 4, 22: 10}
 """Function → bytes of the whole RTU request."""
-COUNTED_REQUESTS: Final = {15: 6, 16: 6, 23: 10}
+COUNTED_REQUESTS: Final = {15: 6, 16: 6, 20: 2, 23: 10}
 """Function → place of the byte count; that many bytes and the checksum follow it."""
 
 
@@ -70,7 +73,7 @@ def take_rtu(buffer: bytes) -> tuple[list[Frame], bytes]:
     at = begin = 0
     while at < len(buffer):
         end = _rtu_end(buffer, at)
-        if at + 4 <= end <= len(buffer) and crc16(buffer[at:end]) == 0:
+        if at + 4 <= end <= len(buffer) and crc16_modbus(buffer[at:end]) == SOUND:
             frames.append(Frame(0, buffer[at], buffer[at + 1 : end - 2]))
             at = begin = end
         else:
@@ -105,15 +108,7 @@ def join(framing: Framing, frame: Frame) -> bytes:
     body = bytes((frame.unit,)) + frame.pdu
     if framing is Framing.ASCII:
         return b":" + (body + bytes((-sum(body) & 0xFF,))).hex().upper().encode() + _ASCII_END
-    return body + crc16(body).to_bytes(2, "little")
-
-
-def crc16(data: bytes) -> int:
-    """CRC-16/MODBUS; over a frame with its checksum it is 0."""
-    crc = 0xFFFF
-    for byte in data:
-        crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
-    return crc
+    return body + crc16_modbus(body)
 
 
 def _rtu_end(buffer: bytes, at: int) -> int:
@@ -127,12 +122,3 @@ def _rtu_end(buffer: bytes, at: int) -> int:
     if count_at is None:
         return min(len(buffer), at + _MAX_RTU)
     return at + count_at + 1 + buffer[at + count_at] + 2 if len(buffer) > at + count_at else at
-
-
-def _crc_row(value: int) -> int:
-    for _ in range(8):
-        value = (value >> 1) ^ 0xA001 if value & 1 else value >> 1
-    return value
-
-
-_CRC_TABLE: Final = tuple(_crc_row(value) for value in range(256))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from drivers.codec import sum8
-from drivers.simulators.framing import COUNTED_REQUESTS, FIXED_REQUESTS, Framing, crc16, take_ascii
+from drivers.codec import crc16_modbus, sum8
+from drivers.simulators.framing import COUNTED_REQUESTS, FIXED_REQUESTS, SOUND, Framing, take_ascii
 
 Span = tuple[int, int]
 _START, _END, _FILL = 0x68, 0x16, 0xFE
@@ -75,7 +75,7 @@ def sum_sealed(frame: bytes) -> bytes:
 
 
 def _crc_sealed(frame: bytes) -> bytes:
-    return frame[:-2] + crc16(frame[:-2]).to_bytes(2, "little")
+    return frame[:-2] + crc16_modbus(frame[:-2])
 
 
 def _cut_dlt645(stream: bytes) -> Span | None:
@@ -97,7 +97,7 @@ def _cut_rtu(stream: bytes) -> Span | None:
         place = COUNTED_REQUESTS.get(function)
         if place is not None and len(stream) > at + place:
             end = at + place + 3 + stream[at + place]
-        if at < end <= len(stream) and crc16(stream[at:end]) == 0:
+        if at < end <= len(stream) and crc16_modbus(stream[at:end]) == SOUND:
             return at, end
     return None
 

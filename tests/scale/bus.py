@@ -13,6 +13,7 @@ from drivers.api import Device, DriverPlugin, Exchange, Paced
 from drivers.budget import Wire as BudgetWire
 from drivers.budget import channel_budget
 from drivers.channel import Channel
+from drivers.codec import crc16_modbus
 from drivers.dlt645 import plugin as dlt645
 from drivers.modbus import plugin as modbus
 from drivers.poller import PollClass, PolledDevice, Poller, PollPolicy
@@ -20,7 +21,6 @@ from drivers.profiles import load_library
 from drivers.simulators.bus import SimulatedBus, Station
 from drivers.simulators.dlt645 import Dlt645Station
 from drivers.simulators.faults import FaultState, Silent
-from drivers.simulators.framing import crc16
 from drivers.simulators.meter import Installation
 from drivers.simulators.wire import DLT645, MODBUS_RTU, Wire
 from drivers.transport import LineOptions, Lines, Link, PairLink, SerialSettings, pair
@@ -67,7 +67,7 @@ class RtuStation:
             return None
         size = 2 * int.from_bytes(request[4:6], "big")
         body = bytes((self.unit, request[1], size)) + bytes(size)
-        return body + crc16(body).to_bytes(2, "little")
+        return body + crc16_modbus(body)
 
 
 class CountedEnd:

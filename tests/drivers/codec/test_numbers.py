@@ -8,6 +8,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pymodbus.framer.rtu import FramerRTU
 
 from drivers.codec import (
     NumberType,
@@ -117,3 +118,8 @@ def test_nan_stays_nan() -> None:
 
 def test_checksum_of_the_serial_line_guides_kind_of_frame() -> None:
     assert crc16_modbus(bytes.fromhex("010300000002")) == bytes.fromhex("c40b")
+
+
+@given(st.binary(max_size=64))
+def test_the_checksum_is_the_one_that_pymodbus_makes(data: bytes) -> None:
+    assert crc16_modbus(data) == FramerRTU.compute_CRC(data).to_bytes(2, "big")

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from address_space.model.clock import ManualClock
-from drivers.codec import crc16_modbus
 from drivers.profiles import Command, ProfileLibrary, Step
 from drivers.simulators import Endpoint, Fleet, Framing, SimulatedMeter
-from drivers.simulators.framing import BrokenStream, Frame, crc16, join, take, take_rtu, take_tcp
+from drivers.simulators.framing import BrokenStream, Frame, join, take, take_rtu, take_tcp
 from drivers.simulators.pdu import Refusal, Refused, Table, answer
 
 VOLTAGES = bytes((4, 0, 0, 0, 6))
@@ -94,11 +93,6 @@ def test_any_request_gets_an_answer_that_fits_a_frame(request: bytes) -> None:
     reply = answer(Memory(), request)
     assert 2 <= len(reply) <= 253
     assert reply[0] & 0x7F == request[0] & 0x7F
-
-
-@given(st.binary(max_size=64))
-def test_the_checksum_is_the_one_that_drivers_use(data: bytes) -> None:
-    assert crc16(data).to_bytes(2, "little") == crc16_modbus(data)
 
 
 requests = st.one_of(
