@@ -18,22 +18,13 @@ from address_space.model.quantity import Quantity
 from drivers.api import Device
 from drivers.cjt188 import Cjt188Driver, CompiledProfile, Options, compile_profile
 from drivers.profiles import ProfileLibrary, load_library
-from drivers.profiles.build import build_profile
-from drivers.profiles.document import parse_document
 from drivers.simulators.bus import SimulatedBus
 from drivers.simulators.cjt188 import CJT188, Cjt188Station
 from drivers.transport import PairLink, pair
+from tests.drivers.profile_text import profile_of
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "cjt188"
 NOON_NS = 1_782_900_000 * NS
-HEAD = """\
-profile: test/meter
-vendor: Test
-model: Meter
-protocol: cjt188
-medium: water
-source: [{document: this test}]
-"""
 WATER = """\
 points:
   Volume: {di: 0x901F, field: cumulative, unit: m3}
@@ -42,7 +33,7 @@ points:
 
 def compiled(text: str = WATER) -> CompiledProfile:
     """A profile from the part of its file that matters to a test."""
-    return compile_profile(build_profile(parse_document(HEAD + text, "meter.yaml")))
+    return compile_profile(profile_of("cjt188", f"medium: water\n{text}"))
 
 
 def device(profile: CompiledProfile, address: str = "1", unit: int = 1) -> Device:

@@ -16,24 +16,16 @@ from drivers.api import Device, Reading
 from drivers.dlt645 import CompiledProfile, Dlt645Driver, Options, compile_profile
 from drivers.dlt645.frame import Decoder, Frame, encode
 from drivers.errors import ChannelDown
-from drivers.profiles.build import build_profile
-from drivers.profiles.document import parse_document
 from drivers.transport import PairLink, pair
+from tests.drivers.profile_text import profile_of
 
 ADDRESS = "123456789012"
-HEAD = """\
-profile: test/meter
-vendor: Test
-model: Meter
-protocol: dlt645
-source: [{document: this test}]
-"""
 NOON_NS = 1_795_345_200 * NS
 """2026-11-22 11:00:00 UTC, 16:00:00 in Tashkent."""
 
 
 def compiled_text(text: str) -> CompiledProfile:
-    return compile_profile(build_profile(parse_document(HEAD + text, "meter.yaml")))
+    return compile_profile(profile_of("dlt645", text))
 
 
 def device_of(profile: CompiledProfile, address: str = ADDRESS, ratio: tuple[float, float] = (1.0, 1.0)) -> Device:

@@ -15,8 +15,7 @@ from drivers.dlt645.orders import Given
 from drivers.dlt645.relay import ACTIONS, Credentials, Supply, Switch, commanded, looked, payload, switch_state
 from drivers.errors import ProfileError
 from drivers.profiles import COMMANDS
-from drivers.profiles.build import build_profile
-from drivers.profiles.document import parse_document
+from tests.drivers.profile_text import profile_of
 
 METER = """\
 dlt645: {version: 2007}
@@ -212,5 +211,4 @@ async def test_a_missing_secret_is_told_before_anything_is_sent_and_not_shown(op
 
 
 def _profile(text):
-    head = "profile: test/meter\nvendor: T\nmodel: M\nprotocol: dlt645\nsource: [{document: this test}]\n"
-    return build_profile(parse_document(head + "points: {Frequency: {di: 0x02800002}}\n" + text, "meter.yaml"))
+    return profile_of("dlt645", "points: {Frequency: {di: 0x02800002}}\n" + text)

@@ -17,22 +17,13 @@ from address_space.model.ids import UnitHandle
 from drivers.api import Device
 from drivers.codec import crc16_modbus
 from drivers.modbus import CompiledProfile, ModbusDriver, Options, compile_profile
-from drivers.profiles.build import build_profile
-from drivers.profiles.document import parse_document
 from drivers.transport import Lines
-
-HEAD = """\
-profile: test/meter
-vendor: Test
-model: Meter
-protocol: modbus
-source: [{document: this test}]
-"""
+from tests.drivers.profile_text import profile_of
 
 
 def compiled(text: str) -> CompiledProfile:
     """A profile from the part of its file that matters to a test."""
-    return compile_profile(build_profile(parse_document(HEAD + text, "meter.yaml")))
+    return compile_profile(profile_of("modbus", text))
 
 
 def device(profile: CompiledProfile, *, unit: int = 1, ratio: tuple[float, float] = (1.0, 1.0)) -> Device:

@@ -6,20 +6,11 @@ import pytest
 
 from drivers.errors import ProfileError
 from drivers.modbus import compile_profile
-from drivers.profiles.build import build_profile
-from drivers.profiles.document import parse_document
-
-HEAD = """\
-profile: test/meter
-vendor: Test
-model: Meter
-protocol: modbus
-source: [{document: this test}]
-"""
+from tests.drivers.profile_text import profile_of
 
 
 def compiled(text: str) -> object:
-    return compile_profile(build_profile(parse_document(HEAD + text, "meter.yaml")))
+    return compile_profile(profile_of("modbus", text))
 
 
 def complaint(text: str) -> str:
