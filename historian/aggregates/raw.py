@@ -19,7 +19,7 @@ _UNCERTAIN = 1
 class Raw:
     """Values in time order, with what lies next to the time asked for on both sides, as far as there is any.
 
-    time_ns, values, status  shape (n,), times strictly rising; BadNoData, a placeholder, is left out
+    time_ns, values, status  shape (n,), times strictly rising; BadNoData, which says that there is none, is left out
     good    severity Good
     usable  what bounds may be made of: good, and uncertain unless that counts as bad
     """

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from address_space.model import GOOD, Protocol, Quantity
-from address_space.model.clock import SystemClock
+from address_space.model.clock import ManualClock, SystemClock
 from address_space.model.ids import UnitHandle
 from config.loader import load_plant
 from config.sections import PollingSettings
@@ -141,20 +141,22 @@ async def test_a_silent_meter_of_one_protocol_leaves_the_others_well(wire):
 
 
 async def test_a_pulled_cable_heals_for_all_protocols_through_the_channel(wire):
-    told = options(wire)
-    driver = plugin.create("bus", told, Lines(SystemClock()))
-    async with Channel("bus", driver, plugin.line(told), SystemClock()) as channel:
-        for meter in (WATER_METER, POWER_METER):
-            (request,) = driver.plan(meter, (0,)).requests
-            await channel.exchange(meter, request)
+    told, clock = options(wire), ManualClock()
+    driver, line = plugin.create("bus", told, Lines(SystemClock())), plugin.line(told)
+    async with Channel("bus", driver, line, clock) as channel:
+
+        async def asked(meter: Device) -> None:
+            await clock.advance(channel.retry_in_s + line.gap_s + line.quiet_s)
+            await channel.exchange(meter, driver.plan(meter, (0,)).requests[0])
+
+        await asked(WATER_METER)
+        await asked(POWER_METER)
         wire.pull()
         with pytest.raises(ChannelDown):
-            await channel.exchange(WATER_METER, driver.plan(WATER_METER, (0,)).requests[0])
+            await asked(WATER_METER)
         wire.plug()
-        await asyncio.sleep(channel.retry_in_s)
-        for meter in (POWER_METER, WATER_METER):
-            (request,) = driver.plan(meter, (0,)).requests
-            await channel.exchange(meter, request)
+        await asked(POWER_METER)
+        await asked(WATER_METER)
 
 
 async def test_a_driver_that_gives_its_view_up_has_the_whole_line_opened_anew(wire):

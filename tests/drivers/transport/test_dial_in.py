@@ -18,11 +18,10 @@ from drivers.channel import Channel
 from drivers.codec import crc16_modbus
 from drivers.errors import ChannelDown, ProfileError
 from drivers.modbus import Options, compile_profile, plugin
-from drivers.profiles.build import build_profile
-from drivers.profiles.document import parse_document
 from drivers.transport import DialInLink, LineOptions, Lines, ask
 from drivers.transport.caller import MOST_A_SECOND
-from drivers.transport.switchboard import FLAPS, LEAST_PENDING
+from drivers.transport.switchboard import FLAPS, LEAST_PENDING, Switchboard
+from tests.drivers.profile_text import profile_of
 
 PATIENCE_S = 5.0
 
@@ -59,6 +58,12 @@ class Port:
     number: int
     rules: dict[str, object]
     modems: list[Modem]
+
+    @property
+    def board(self) -> Switchboard:
+        """Who answers there, once a channel was added."""
+        (board,) = (each for each in self.lines._boards.values() if each.place.endswith(f":{self.number}"))
+        return board
 
     def link(self, channel: str, modem: str, **more: object) -> DialInLink:
         options = {"listen_host": "127.0.0.1", "listen_port": self.number, "modem": modem, **self.rules, **more}
@@ -302,13 +307,13 @@ async def test_a_modem_that_comes_by_a_new_connection_replaces_the_old_one_in_th
 async def test_the_old_connection_ending_late_does_not_touch_the_new_one(listening):
     port = listening()
     link = port.link("c1", "m0001")
-    await port.dial(b"m0001")
+    old = await port.dial(b"m0001")
     await link.open()
     new = await port.dial(b"m0001")
     with suppress(ChannelDown):
         await link.receive(PATIENCE_S)
     await link.open()
-    await asyncio.sleep(0.05)
+    assert await old.is_cut_off()
     assert link.connected
     link.send(b"x")
     assert await new.hears(1) == b"x"
@@ -359,14 +364,14 @@ async def test_a_half_dead_modem_is_cut_off_when_its_heartbeats_stop(listening, 
     assert await modem.is_cut_off()
 
 
-async def test_connections_without_registration_are_dropped_in_time(listening, clock, caplog):
+async def test_connections_without_registration_are_dropped_in_time(listening, clock, caplog, until):
     port = listening(registration_timeout_s=30)
     port.link("c1", "m0001")
     silent = await port.dial()
-    await asyncio.sleep(0.02)
+    await until(lambda: port.board.pending == 1)
     await clock.advance(20)
     late = await port.dial(b"??")
-    await asyncio.sleep(0.02)
+    await until(lambda: port.board.pending == 2)
     await clock.advance(15)
     assert await silent.is_cut_off()
     assert not late.reader.at_eof()
@@ -547,6 +552,7 @@ class MeterAtModem(asyncio.Protocol):
 
     def __init__(self, *, hangs_up: bool = False) -> None:
         self._hangs_up = hangs_up
+        self.cut_off = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -561,37 +567,32 @@ class MeterAtModem(asyncio.Protocol):
         else:
             self.transport.write(answer[:4] + b"HEARTBEAT" + answer[4:])
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.cut_off.set()
 
-async def test_a_modem_that_hangs_up_in_an_exchange_and_comes_again_is_polled_on_at_once(free_port):
+
+async def test_a_modem_that_hangs_up_in_an_exchange_and_comes_again_is_polled_on_at_once(free_port, clock):
     number = free_port()
-    clock = SystemClock()
     options = Options(
         transport="dial_in", listen_host="127.0.0.1", listen_port=number, modem="m0001", heartbeat="HEARTBEAT"
     )
-    profile = compile_profile(
-        build_profile(
-            parse_document(
-                "profile: test/meter\nvendor: T\nmodel: M\nprotocol: modbus\nsource: [{document: t}]\n"
-                "points:\n  ActivePower: {at: 0, fc: 4, type: uint32, unit: W}\n",
-                "meter.yaml",
-            )
-        )
-    )
-    meter = Device(UnitHandle(1), 0, "m", profile, "1")
-    lines = Lines(clock)
+    profile = profile_of("modbus", "points:\n  ActivePower: {at: 0, fc: 4, type: uint32, unit: W}\n")
+    meter = Device(UnitHandle(1), 0, "m", compile_profile(profile), "1")
+    lines, line = Lines(SystemClock()), plugin.line(options)
     driver = plugin.create("c1", options, lines)
     (request,) = driver.plan(meter, (0,)).requests
     loop = asyncio.get_running_loop()
-    async with lines, Channel("c1", driver, plugin.line(options), clock) as channel:
+    async with lines, Channel("c1", driver, line, clock) as channel:
         _, first = await loop.create_connection(MeterAtModem, "127.0.0.1", number)
         await channel.exchange(meter, request)
         _, second = await loop.create_connection(lambda: MeterAtModem(hangs_up=True), "127.0.0.1", number)
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(PATIENCE_S):
+            await first.cut_off.wait()
         with pytest.raises(ChannelDown):
             await channel.exchange(meter, request)
         assert not second.transport.get_extra_info("socket") or second.transport.is_closing()
         _, third = await loop.create_connection(MeterAtModem, "127.0.0.1", number)
-        await asyncio.sleep(channel.retry_in_s)
+        await clock.advance(channel.retry_in_s + line.quiet_s)
         await channel.exchange(meter, request)
         assert channel.tally.losses == 2
         first.transport.abort()

@@ -103,12 +103,12 @@ def test_a_pulled_cable_is_told_and_the_port_is_found_again_by_its_name(run: Run
     run(scenario())
 
 
-def test_what_had_arrived_before_the_cable_was_pulled_is_still_received(run: Run, cable):
+def test_what_had_arrived_before_the_cable_was_pulled_is_still_received(run: Run, cable, until):
     async def scenario():
         link = link_to(cable)
         await link.open()
         cable.say(b"last words")
-        await asyncio.sleep(0.02)
+        await until(lambda: link._arrivals._data)
         cable.pull()
         assert await link.receive(2) == b"last words"
         with pytest.raises(ChannelDown):
@@ -117,12 +117,12 @@ def test_what_had_arrived_before_the_cable_was_pulled_is_still_received(run: Run
     run(scenario())
 
 
-def test_nothing_of_the_time_before_is_left_after_opening_anew(run: Run, cable):
+def test_nothing_of_the_time_before_is_left_after_opening_anew(run: Run, cable, until):
     async def scenario():
         link = link_to(cable)
         await link.open()
         cable.say(b"old")
-        await asyncio.sleep(0.02)
+        await until(lambda: link._arrivals._data)
         link.close()
         cable.say(b"older still")
         await link.open()

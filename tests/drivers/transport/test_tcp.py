@@ -72,7 +72,7 @@ async def test_nothing_of_the_connection_before_reaches_the_new_one(gateway, unt
     await link.open()
     await until(lambda: gateway.writers)
     gateway.writers[0].write(b"old")
-    await asyncio.sleep(0.01)
+    await until(lambda: link._arrivals._data)
     await link.open()
     await until(lambda: len(gateway.writers) == 2)
     assert await link.receive(0.02) == b""
