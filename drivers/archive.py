@@ -41,10 +41,14 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What an answer holds: all that the meter has up to, not including, `told_ms`."""
+    """What an answer holds: all that the meter has up to, not including, `told_ms`.
+
+    again  where the records lie is still being looked for: nothing is told yet, and the same `recall` goes on
+    """
 
     values: Sequence[Archived]
     told_ms: int
+    again: bool = False
 
 
 @runtime_checkable
@@ -56,7 +60,7 @@ class Archive(Protocol):
 
     def recall(self, device: Device, book: Book, start_ms: int, end_ms: int, now_ms: int) -> Request | None:
         """One exchange that asks for the first records of [start_ms, end_ms), for `Driver.request`; None where this
-        book has none by its nature."""
+        book has none by its nature. Raises DeviceRefused where it cannot be asked just now."""
 
     def recalled(self, device: Device, request: Request, answer: Any) -> Recalled:
         """Pure: the values in the answer to a `recall` that lie in what was asked for."""

@@ -112,8 +112,8 @@ def assemble(device: Device, plan: ReadPlan, answers: Mapping[Request, Any]) -> 
         else:
             blocks.append(bytes(2 * read.words))
             reasons[index] = answer if isinstance(answer, Reason) else Reason.BAD_FRAME
-    ct = _ratio(first.ct, program.make.ct, device.ratio[0])
-    pt = _ratio(first.pt, program.make.pt, device.ratio[1])
+    ct = ratio_of(first.ct, program.make.ct, device.ratio[0])
+    pt = ratio_of(first.pt, program.make.pt, device.ratio[1])
     values, statuses, texts = program.run(b"".join(blocks), ct, pt)
     if reasons or ragged:
         for position, needed in enumerate(program.needs):
@@ -163,7 +163,8 @@ def _touches(point: CompiledPoint, fc: int, spans: Sequence[Span]) -> bool:
     )
 
 
-def _ratio(read: Fraction | None, source: RatioSource, configured: float) -> Fraction:
+def ratio_of(read: Fraction | None, source: RatioSource, configured: float) -> Fraction:
+    """The ratio in force: read from the device, the profile's, or configured."""
     if read is not None:
         return read
     if isinstance(source, Fraction):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any
 
 from address_space.model.quantity import Kind
 from drivers.codec import NumberType, exact
-from drivers.errors import ProfileError
+from drivers.modbus.compile_logs import compile_logs
 from drivers.modbus.compile_steps import Checker, compile_clock, compile_commands
 from drivers.modbus.inversion import invert
 from drivers.modbus.layout import (
@@ -29,8 +29,8 @@ from drivers.modbus.layout import (
 from drivers.modbus.slips import slips_of
 from drivers.modbus.steps import ClockRegisters, CompiledCommand
 from drivers.profiles import Profile, ProfilePoint, Variant, size_in_base
+from drivers.profiles.compiling import Checking, KeyPath
 from drivers.profiles.modbus_schema import (
-    Entry,
     PointAddress,
     RatioEntry,
     RegisterEntry,
@@ -42,8 +42,8 @@ from drivers.profiles.modbus_schema import (
 from drivers.profiles.schema import POINT_KEYS
 from drivers.profiles.validation import validated
 
-_Entry = TypeVar("_Entry", bound=Entry)
-_Path = tuple[str | int, ...]
+_KNOWN = (*TermEntry.model_fields, *POINT_KEYS)
+"""Keys that may be meant in a point."""
 
 
 def compile_profile(profile: Profile) -> CompiledProfile:
@@ -55,24 +55,22 @@ def compile_profile(profile: Profile) -> CompiledProfile:
         for variant in profile.variants
     ]
     commands = compiler.commands()
-    if compiler.mistakes:
-        raise ProfileError.of(compiler.mistakes)
+    compiler.raise_mistakes()
     differs = len(makes) > 1 or any(isinstance(ratio, RatioRegister) for make in makes for ratio in (make.ct, make.pt))
     quantities = tuple(point.quantity for point in profile.points)
     return CompiledProfile(profile, tuple(makes), quantities, commands, differs=differs)
 
 
-class _Compiler:
+class _Compiler(Checking):
     def __init__(self, profile: Profile) -> None:
-        self._profile = profile
-        self.mistakes: list[ProfileError] = []
+        super().__init__(profile, "term")
 
     def make(
         self,
         name: str,
         points: Sequence[ProfilePoint],
         settings: Mapping[str, Any],
-        path: _Path,
+        path: KeyPath,
         variant: Variant | None,
     ) -> Make:
         section = self._checked(Section, settings, (self._profile.protocol,)) or Section()
@@ -94,15 +92,19 @@ class _Compiler:
         self._check_atomic(compiled, limits, path)
         for slip in slips_of(compiled, counts_from_zero="base" not in settings):
             self._say(slip.what, (*path, slip.name, "at"), slip.hint)
+        ratios = self._ratio(section.ratios.ct, section, "ct"), self._ratio(section.ratios.pt, section, "pt")
+        checker = Checker(self._checked, self._register, self._say)
+        clock = self._clock(section)
         return Make(
             name,
             compiled,
             limits,
-            self._ratio(section.ratios.ct, section, "ct"),
-            self._ratio(section.ratios.pt, section, "pt"),
+            *ratios,
             self._conditions(variant, section),
             section.gap_ms / 1000,
-            self._clock(section),
+            clock if section.clock is not None and section.clock.stamp else None,
+            clock,
+            compile_logs(self._profile, points, section, ratios, checker, self._point),
         )
 
     def commands(self) -> Mapping[str, CompiledCommand]:
@@ -111,18 +113,18 @@ class _Compiler:
         return compile_commands(self._profile, section, Checker(self._checked, self._register, self._say))
 
     def _clock(self, section: Section) -> ClockRegisters | None:
-        """The clock that dates the readings."""
+        """The clock of the device."""
         if section.clock is None:
             return None
         clock = compile_clock(section.clock, section)
         if clock is None:
             self._say("the clock lies within the 65536 registers", (self._profile.protocol, "clock", "at"))
-        return clock if section.clock.stamp else None
+        return clock
 
-    def _point(self, point: ProfilePoint, section: Section, path: _Path) -> CompiledPoint | None:
+    def _point(self, point: ProfilePoint, section: Section, path: KeyPath) -> CompiledPoint | None:
         if not point.address:
             return None
-        address = self._checked(PointAddress, _nested(point.address), path)
+        address = self._checked(PointAddress, _nested(point.address), path, known=_KNOWN)
         size = size_in_base(point.unit, point.quantity)
         if address is None or size is None:
             return None
@@ -156,7 +158,7 @@ class _Compiler:
             return None
         return replace(compiled, optional=True, fallback=replace(compiled, terms=(lesser,)))
 
-    def _term(self, entry: TermEntry, size: Fraction, section: Section, path: _Path) -> Term | None:
+    def _term(self, entry: TermEntry, size: Fraction, section: Section, path: KeyPath) -> Term | None:
         register = self._register(entry, section, path)
         factor = self._register(entry.factor, section, path) if entry.factor else None
         sign = self._sign(entry.sign, section, path) if isinstance(entry.sign, SignEntry) else None
@@ -179,11 +181,11 @@ class _Compiler:
             negate=entry.subtract,
         )
 
-    def _sign(self, entry: SignEntry, section: Section, path: _Path) -> Sign | None:
+    def _sign(self, entry: SignEntry, section: Section, path: KeyPath) -> Sign | None:
         register = self._register(entry, section, path)
         return Sign(register, entry.negative) if register else None
 
-    def _register(self, entry: RegisterEntry, section: Section, path: _Path) -> Register | None:
+    def _register(self, entry: RegisterEntry, section: Section, path: KeyPath) -> Register | None:
         numbers = entry.at if isinstance(entry.at, list) else range(entry.at, entry.at + entry.size)
         base = section.base if entry.base is None else entry.base
         places = tuple(number - base for number in numbers)
@@ -216,7 +218,7 @@ class _Compiler:
             return ()
         conditions: list[Condition] = []
         for index, raw in enumerate(variant.when):
-            path: _Path = ("variants", variant.name, "when", index)
+            path: KeyPath = ("variants", variant.name, "when", index)
             rule = self._checked(Rule, raw, path)
             if rule is None:
                 continue
@@ -225,7 +227,7 @@ class _Compiler:
                 conditions.append(Condition(register, rule.equals, rule.starts_with, rule.between))
         return tuple(conditions)
 
-    def _check_atomic(self, points: Sequence[CompiledPoint | None], limits: Limits, path: _Path) -> None:
+    def _check_atomic(self, points: Sequence[CompiledPoint | None], limits: Limits, path: KeyPath) -> None:
         groups: dict[str, list[CompiledPoint]] = {}
         for point in points:
             if point is not None and point.atomic:
@@ -240,18 +242,6 @@ class _Compiler:
                     (*path, group[0].name, "atomic"),
                     "use fewer points or one function code",
                 )
-
-    def _checked(self, model: type[_Entry], data: Mapping[str, Any], path: _Path) -> _Entry | None:
-        known = (*TermEntry.model_fields, *POINT_KEYS) if model is PointAddress else ()
-        entry, mistakes = validated(model, data, known=known, transparent=("term",))
-        for mistake in mistakes:
-            self._say(mistake.what, (*path, *mistake.path), mistake.hint)
-        return entry
-
-    def _say(self, what: str, path: _Path, hint: str = "") -> None:
-        mistake = self._profile.mistake(what, *path, hint=hint)
-        if str(mistake) not in map(str, self.mistakes):
-            self.mistakes.append(mistake)
 
 
 def as_typed(raw: int, kind: NumberType) -> int:

@@ -16,12 +16,16 @@ from address_space.model.clock import NS, Clock
 from address_space.model.ids import UnitHandle
 from address_space.model.quality import Reason
 from drivers.api import Confirmation, Device, Reading, ReadPlan, Request, WriteOutcome, WriteRequest
+from drivers.archive import Book, Recalled
+from drivers.attached import Attached, kept
 from drivers.codec import to_words
 from drivers.errors import ChannelDown, DeviceRefused, DriverError, ProfileError
+from drivers.modbus import archive
 from drivers.modbus.absence import Split
 from drivers.modbus.answers import Answer, Key, Plan, assemble, build_plan
 from drivers.modbus.decode import decode_registers
 from drivers.modbus.encode import encode_raw
+from drivers.modbus.file_records import FileRead
 from drivers.modbus.layout import CompiledProfile, Condition, Make, RatioRegister, RatioSource, Register
 from drivers.modbus.options import Options
 from drivers.modbus.plan import Read
@@ -32,8 +36,6 @@ from drivers.transport import Link
 
 REMEMBER_S = 86_400.0
 """How long a device's variant and the registers it lacks are believed without asking again."""
-MAX_PLANS = 1024
-"""Sets of offsets of one profile whose plans are kept."""
 ACKNOWLEDGED = 5
 """Exception 5: accepted and still being worked on."""
 MAX_RATIO = 1e9
@@ -49,42 +51,29 @@ class _Known:
     ratios: dict[str, tuple[Fraction, int]] = field(default_factory=dict)
 
 
-class ModbusDriver:
+class ModbusDriver(Attached):
     """One channel; `drivers.api.Driver`."""
 
     def __init__(self, channel: str, options: Options, link: Link, clock: Clock) -> None:
         self._wire = Wire(channel, options, link, clock)
+        super().__init__(self._wire)
         self._options = options
         self._clock = clock
         self._known: dict[UnitHandle, tuple[CompiledProfile, _Known]] = {}
-
-    async def open(self) -> None:
-        """Connect; raises ChannelDown."""
-        await self._wire.open()
-
-    async def close(self) -> None:
-        """Release the line."""
-        self._wire.close()
-
-    @property
-    def connected(self) -> bool:
-        """Whether requests can be sent now."""
-        return self._wire.connected
+        self._shelves = archive.Shelves(clock)
 
     def plan(self, device: Device, offsets: Sequence[int]) -> Plan:
         """Requests for these variables, the same object for all devices of a profile."""
         profile: CompiledProfile = device.profile
         ascii_frames = self._options.framing == "ascii"
         key = (*offsets, -1) if ascii_frames else tuple(offsets)
-        found: Plan | None = profile.plans.get(key)
-        if found is None:
-            if len(profile.plans) >= MAX_PLANS:
-                profile.plans.clear()
-            found = profile.plans[key] = build_plan(profile, tuple(offsets), ascii_frames=ascii_frames)
-        return found
+        plan: Plan = kept(profile.plans, key, lambda: build_plan(profile, tuple(offsets), ascii_frames=ascii_frames))
+        return plan
 
-    async def request(self, device: Device, request: Request) -> Answer:
+    async def request(self, device: Device, request: Request) -> Answer | archive.Remembered:
         """One block, in as many exchanges as the device needs. Raises DriverError."""
+        if isinstance(request.key, archive.Recall):
+            return await self._remember(device, request.key)
         profile: CompiledProfile = device.profile
         known = self._knowledge(device, profile)
         started_ns = self._clock.monotonic_ns()
@@ -165,6 +154,37 @@ class ModbusDriver:
         status = int(reading.status[0])
         shown = f"{float(reading.values[0]):g} {unit}" if not status else f"no value (0x{status:08X})"
         return f"{profile.name}{f' variant {name}' if name else ''}: {quantity.path} = {shown}".strip()
+
+    def books(self, device: Device) -> Sequence[Book]:
+        """As `drivers.archive.Archive`: the logs of its make."""
+        return archive.books(self._make(device))
+
+    def recall(self, device: Device, book: Book, start_ms: int, end_ms: int, now_ms: int) -> Request | None:
+        """As `drivers.archive.Archive`."""
+        return archive.recall(self._make(device), device, book, start_ms, end_ms, now_ms)
+
+    def recalled(self, device: Device, request: Request, answer: Any) -> Recalled:
+        """As `drivers.archive.Archive`."""
+        return archive.recalled(device, request.key, answer)
+
+    def _make(self, device: Device) -> Make:
+        """The make that the device is known to be."""
+        profile: CompiledProfile = device.profile
+        return profile.makes[self._knowledge(device, profile).make]
+
+    async def _remember(self, device: Device, key: archive.Recall) -> archive.Remembered:
+        """The next frame of a search in a log."""
+        make, unit = key.make, _unit(device)
+
+        async def read(ask: Read | FileRead) -> bytes:
+            if isinstance(ask, Read):
+                return await self._wire.read(unit, ask, gap_s=make.gap_s)
+            return await self._wire.read_file(unit, ask, _step(make), gap_s=make.gap_s)
+
+        known = self._knowledge(device, device.profile)
+        ct = await self._ratio(device, make, known, "ct", make.ct)
+        pt = await self._ratio(device, make, known, "pt", make.pt)
+        return archive.Remembered(await self._shelves.look(device, key, read), ct, pt)
 
     async def _confirm_register(self, device: Device, check: RegisterCheck) -> Confirmation:
         held = check.counted(await self._read_register(device, check.register, device.profile.makes[0]))
@@ -286,6 +306,12 @@ class ModbusDriver:
 def _place(data: bytearray, read: Read, part: Read, words: bytes) -> None:
     at = 2 * (part.address - read.address)
     data[at : at + 2 * part.words] = words
+
+
+def _step(make: Make) -> Read:
+    """Registers that a device of this make has."""
+    register = next(point for point in make.points if point is not None).terms[0].register
+    return Read(register.fc, *register.runs[0])
 
 
 def _unit(device: Device) -> int:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from drivers.codec import crc16_modbus
+from drivers.explained import Field, dicts_of, hex_digits, lines_of
+from drivers.modbus.file_records import GROUP_HEAD, GROUP_REQUEST, READ_FILE, REFERENCE
 from drivers.modbus.guard import MAX_LENGTH, MBAP
 from drivers.modbus.refusals import EXCEPTION_NAMES
 
@@ -19,6 +21,7 @@ FUNCTIONS = {
     6: "write single register",
     15: "write multiple coils",
     16: "write multiple registers",
+    20: "read file record",
     43: "read device identification",
 }
 _READS = frozenset({1, 2, 3, 4})
@@ -26,15 +29,6 @@ _LIMIT = {1: 2000, 2: 2000, 3: 125, 4: 125}
 MAX_SHOWN = 2000
 _ASCII_TEXT = re.compile(r":[0-9A-Fa-f]{6,512}")
 _ASCII_FRAME = re.compile(rb":[0-9A-Fa-f]{6,512}\r\n")
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field: its bytes, what it is called, what it says."""
-
-    bytes: str
-    name: str
-    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +53,14 @@ class Explanation:
             "direction": self.direction,
             "valid": self.sound,
             "errors": list(self.problems),
-            "fields": [{"bytes": each.bytes, "name": each.name, "meaning": each.meaning} for each in self.fields],
+            "fields": dicts_of(self.fields),
             "words": list(self.words),
         }
 
     def lines(self) -> list[str]:
         """The same for a person, a field a line."""
-        width = min(max((len(each.bytes) for each in self.fields), default=0), 24)
         told = [f"Modbus {self.kind.upper()} {self.direction}".strip()]
-        told += [f"  {each.bytes:<{width}}  {each.name}: {each.meaning}" for each in self.fields]
+        told += lines_of(self.fields)
         told += [f"  wrong: {problem}" for problem in self.problems]
         return told
 
@@ -80,7 +73,7 @@ def explain(text: str) -> Explanation:
     if _ASCII_TEXT.fullmatch(text.strip()):
         return _ascii(text.strip().encode("ascii"))
     try:
-        frame = bytes.fromhex(_only_digits(text))
+        frame = bytes.fromhex(hex_digits(text))
     except ValueError:
         return Explanation("", "", (), problems=("not hexadecimal: an odd number of digits or a foreign character",))
     if len(frame) > MAX_SHOWN:
@@ -88,11 +81,6 @@ def explain(text: str) -> Explanation:
     if _ASCII_FRAME.fullmatch(frame):
         return _ascii(frame.rstrip(b"\r\n"))
     return _tcp(frame) if _looks_like_tcp(frame) else _rtu(frame)
-
-
-def _only_digits(text: str) -> str:
-    words = text.replace(",", " ").replace(":", " ").replace("-", " ").split()
-    return "".join(word.removeprefix("0x").removeprefix("0X") for word in words)
 
 
 def _looks_like_tcp(frame: bytes) -> bool:
@@ -185,6 +173,8 @@ def _pdu(told: _Telling, pdu: bytes) -> None:
         _write_one(told, function, rest)
     elif function in (15, 16):
         _write_many(told, function, rest)
+    elif function == READ_FILE:
+        _read_file(told, rest)
     else:
         if function not in FUNCTIONS:
             told.problems.append(f"function {function} is not known here")
@@ -220,6 +210,35 @@ def _read(told: _Telling, function: int, rest: bytes) -> None:
     if rest[0] != len(data):
         told.problems.append(f"{rest[0]} bytes are announced, {len(data)} follow")
     _data(told, data, registers=function in (3, 4))
+
+
+def _read_file(told: _Telling, rest: bytes) -> None:
+    if not rest:
+        told.problems.append("the frame ends after the function")
+        return
+    told.add(rest[:1], "byte count", rest[0])
+    data = rest[1:]
+    if rest[0] != len(data):
+        told.problems.append(f"{rest[0]} bytes are announced, {len(data)} follow")
+    is_request = bool(data) and len(data) % GROUP_REQUEST == 0 and set(data[::GROUP_REQUEST]) == {REFERENCE}
+    told.direction = "request" if is_request else "answer"
+    while data:
+        size = GROUP_REQUEST if is_request else 1 + data[0]
+        group, data = data[:size], data[size:]
+        if is_request:
+            file, number, words = (int.from_bytes(group[at : at + 2], "big") for at in (1, 3, 5))
+            told.add(group, "record", f"{number} of file {file}, {words} registers")
+            continue
+        if size < GROUP_HEAD or len(group) < size:
+            told.problems.append(f"a record of {size - 1} bytes does not fit the {len(group) - 1} that follow")
+            told.add(group + data, "left over", "not explained")
+            return
+        told.add(group[:GROUP_HEAD], "record", f"{size - GROUP_HEAD} bytes")
+        if group[1] != REFERENCE:
+            told.problems.append(f"the reference type is {group[1]} instead of {REFERENCE}")
+        earlier, told.words = told.words, ()
+        _data(told, group[GROUP_HEAD:], registers=True)
+        told.words = earlier + told.words
 
 
 def _data(told: _Telling, data: bytes, *, registers: bool) -> None:

@@ -14,6 +14,7 @@ from pymodbus.pdu.bit_message import (
     WriteMultipleCoilsRequest,
     WriteSingleCoilRequest,
 )
+from pymodbus.pdu.file_message import FileRecord, ReadFileRecordRequest
 from pymodbus.pdu.register_message import (
     ReadHoldingRegistersRequest,
     ReadInputRegistersRequest,
@@ -21,6 +22,7 @@ from pymodbus.pdu.register_message import (
     WriteSingleRegisterRequest,
 )
 
+from drivers.modbus.file_records import FileRead
 from drivers.modbus.guard import WRITTEN, Expected, Verdict, judge_tcp, tell_tcp
 from drivers.modbus.plan import Read
 from drivers.modbus.serial_guard import judge_ascii, judge_rtu, tell_ascii, tell_rtu
@@ -67,6 +69,16 @@ def framing(name: str) -> Framing:
 def read_request(read: Read) -> ModbusPDU:
     """A read of registers or bits."""
     return _READS[read.fc](address=read.address, count=read.words)
+
+
+def file_request(read: FileRead) -> ModbusPDU:
+    """A read of records of files."""
+    return ReadFileRecordRequest(
+        [
+            FileRecord(file_number=group.file, record_number=group.number, record_length=2 * group.words)
+            for group in read.groups
+        ]
+    )
 
 
 def write_request(fc: int, address: int, words: tuple[int, ...]) -> ModbusPDU:

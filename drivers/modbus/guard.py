@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from drivers.modbus.file_records import wrong_groups
+
 MBAP = 7
 """Length of the header: transaction, protocol, length, unit (Modbus Messaging on TCP/IP 1.0b, 3.1.3)."""
 MAX_LENGTH = 254
@@ -37,6 +39,7 @@ class Expected:
     written     what a write's answer must repeat; empty where that is not known
     request     the frame as it was sent, by which a line that echoes is known
     echoes      whether the line is known to echo, so that the first copy of the request is no answer
+    groups      registers of each record of a file that was asked for; empty where it is no such read
     """
 
     unit: int
@@ -46,6 +49,7 @@ class Expected:
     written: bytes = b""
     request: bytes = b""
     echoes: bool = False
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +120,4 @@ def wrong_pdu(expected: Expected, pdu: bytes) -> str:
         return "" if expected.written in (b"", pdu) else "it acknowledges another write"
     if pdu[1] != expected.data_bytes or len(pdu) != 2 + expected.data_bytes:
         return f"{pdu[1]} bytes announced and {len(pdu) - 2} sent where {expected.data_bytes} were asked for"
-    return ""
+    return wrong_groups(expected.groups, pdu[2:]) if expected.groups else ""

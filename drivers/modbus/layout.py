@@ -13,6 +13,7 @@ from drivers.codec import NumberType, Order
 from drivers.profiles import Profile
 
 if TYPE_CHECKING:
+    from drivers.modbus.logs import Log
     from drivers.modbus.steps import ClockRegisters, CompiledCommand
 
 
@@ -239,6 +240,10 @@ class Make:
     gap_s: float = 0.0
     clock: ClockRegisters | None = None
     """The clock that dates its readings, read with them."""
+    own_clock: ClockRegisters | None = None
+    """Its clock, whether or not it dates them."""
+    logs: tuple[Log, ...] = ()
+    """What it records by itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
-from address_space.model.clock import Clock, SystemClock
 from address_space.model.state import Protocol
 from drivers.api import Action, Line, Pace
 from drivers.errors import ProfileError
@@ -16,6 +15,7 @@ from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.layout import CompiledProfile, RatioRegister, RatioSource
 from drivers.modbus.options import Options
 from drivers.modbus.wire import LEAST_QUIET_S
+from drivers.plugin import ProtocolPlugin
 from drivers.transport import Lines
 
 USUAL_ANSWER_S = 0.03
@@ -23,25 +23,11 @@ USUAL_ANSWER_S = 0.03
 
 
 @dataclass(frozen=True, slots=True)
-class ModbusPlugin:
+class ModbusPlugin(ProtocolPlugin):
     """`drivers.api.DriverPlugin`."""
 
-    clock: Clock = field(default_factory=SystemClock)
-
-    @property
-    def name(self) -> str:
-        """Name in `plant.yaml`."""
-        return "modbus"
-
-    @property
-    def speaks(self) -> frozenset[str]:
-        """Modbus alone."""
-        return frozenset({self.name})
-
-    @property
-    def options(self) -> type[Options]:
-        """Options of a channel."""
-        return Options
+    name: ClassVar = "modbus"
+    options: ClassVar = Options
 
     def compile(self, profile: Any) -> CompiledProfile:
         """Compile a profile; raises ProfileError."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from address_space.model.quality import Reason
 from drivers.errors import DeviceRefused
 
+ILLEGAL_FUNCTION = 1
 ILLEGAL_DATA_ADDRESS = 2
+ILLEGAL_DATA_VALUE = 3
 
 EXCEPTION_NAMES = {
     1: "illegal function",

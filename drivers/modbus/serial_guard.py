@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from drivers.codec import crc16_modbus
+from drivers.modbus.file_records import READ_FILE
 from drivers.modbus.guard import PART, STALE, Expected, Fit, Verdict, wrong_pdu
 
 MOST_HEARD = 1024
@@ -185,6 +186,8 @@ def _rtu_end(expected: Expected, buffer: bytes, at: int) -> int:
         sizes: tuple[int, ...] = (5,)
     elif function in (1, 2, 3, 4):
         sizes = (5 + buffer[at + 2], 8)
+    elif function == READ_FILE:
+        sizes = (5 + buffer[at + 2],)
     elif function in (5, 6, 15, 16):
         sizes = (8,)
     else:

@@ -13,7 +13,8 @@ from pymodbus.pdu import ModbusPDU
 
 from address_space.model.clock import NS, Clock
 from drivers.errors import BadFrame, ChannelDown, DeviceRefused, NoAnswer, ProfileError
-from drivers.modbus.framing import Framing, framing, read_request, repeated, write_request
+from drivers.modbus.file_records import FileRead, split_groups
+from drivers.modbus.framing import Framing, file_request, framing, read_request, repeated, write_request
 from drivers.modbus.guard import Expected, Fit, Verdict
 from drivers.modbus.options import Options
 from drivers.modbus.overdue import Overdue, answer_size
@@ -67,17 +68,23 @@ class Wire:
 
     async def read(self, unit: int, read: Read, *, gap_s: float = 0.0) -> bytes:
         """Big-endian words (0 and 1 for the bits of function codes 1 and 2) of one request. Raises DriverError."""
-        if unit == BROADCAST and not self._framing.tagged:
-            raise ProfileError(
-                "unit 0 is for broadcasts on a serial line: nobody answers there",
-                where=f"{self._channel}, {read}",
-                hint="give the device's own address, 1 to 247",
-            )
-        if self._overdue.owes(unit):
-            with suppress(DeviceRefused):  # it may refuse that length, and a refusal is none of the answers owed
-                await self._ask(unit, self._overdue.telling(unit, read), gap_s)
-            self._overdue.settle(unit)
+        await self._get_in_step(unit, read, read, gap_s)
         return await self._ask(unit, read, gap_s)
+
+    async def read_file(self, unit: int, read: FileRead, step: Read, *, gap_s: float = 0.0) -> bytes:
+        """Registers of records of files by one request, one after the other. Raises DriverError.
+
+        step  registers that the device has, read first where an earlier answer may still come
+        """
+        await self._get_in_step(unit, read, step, gap_s)
+        size = read.answer_size
+        words = tuple(group.words for group in read.groups)
+        try:
+            pdu = await self._exchange(file_request(read), unit, size, read, gap_s, groups=words)
+        except (NoAnswer, BadFrame, asyncio.CancelledError):
+            self._note(unit, size)
+            raise
+        return split_groups(words, pdu[2:])
 
     async def write(self, unit: int, fc: int, address: int, words: tuple[int, ...], *, gap_s: float = 0.0) -> bool:
         """One write request, acknowledged by the device; False where it was a broadcast, which nobody answers.
@@ -101,27 +108,51 @@ class Wire:
             raise
         self._keep_quiet(len(frame) * self._link.character_s + TURNAROUND_S)
 
+    async def _get_in_step(self, unit: int, asked: object, near: Read, gap_s: float) -> None:
+        """Let answers that are still owed pass by a read near to one that the device knows."""
+        if unit == BROADCAST and not self._framing.tagged:
+            raise ProfileError(
+                "unit 0 is for broadcasts on a serial line: nobody answers there",
+                where=f"{self._channel}, {asked}",
+                hint="give the device's own address, 1 to 247",
+            )
+        if self._overdue.owes(unit):
+            with suppress(DeviceRefused):  # it may refuse that length, and a refusal is none of the answers owed
+                await self._ask(unit, self._overdue.telling(unit, near), gap_s)
+            self._overdue.settle(unit)
+
+    def _note(self, unit: int, size: int) -> None:
+        if self._untagged and self.connected:
+            self._overdue.note(unit, size)
+
     async def _ask(self, unit: int, read: Read, gap_s: float) -> bytes:
         size = answer_size(read)
         try:
             pdu = await self._exchange(read_request(read), unit, size, read, gap_s)
         except (NoAnswer, BadFrame, asyncio.CancelledError):
-            if self._untagged and self.connected:
-                self._overdue.note(unit, size)
+            self._note(unit, size)
             raise
         if read.fc > 2:
             return pdu[2:]
         return b"".join((b"\0\0", b"\0\1")[pdu[2 + (bit >> 3)] >> (bit & 7) & 1] for bit in range(read.words))
 
     async def _exchange(
-        self, request: ModbusPDU, unit: int, data_bytes: int | None, label: object, gap_s: float
+        self,
+        request: ModbusPDU,
+        unit: int,
+        data_bytes: int | None,
+        label: object,
+        gap_s: float,
+        *,
+        groups: tuple[int, ...] = (),
     ) -> bytes:
-        """The answer's protocol data unit; `label` is what was asked for."""
+        """The answer's protocol data unit; `label` is what was asked for, `groups` as in `Expected`."""
         await self._settle(self._gap_s if self._gap_s is not None else gap_s)
         self._transaction = self._transaction % HIGHEST_TRANSACTION + 1
         frame = self._framing.wrap(request, unit, self._transaction)
         written = b"" if data_bytes is not None else repeated(request)
-        expected = Expected(unit, request.function_code, data_bytes, self._transaction, written, frame, self._echoes)
+        function = request.function_code
+        expected = Expected(unit, function, data_bytes, self._transaction, written, frame, self._echoes, groups)
         listener = _Listener(self._framing, expected)
         answered = False
         try:

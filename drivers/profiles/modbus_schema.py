@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -160,12 +160,10 @@ class Ratios(Entry):
     pt: RatioSource = Field("configured", description="voltage: configured in the plant, a number, or a register")
 
 
-class ClockEntry(Entry):
-    """Where and how a device keeps its date and time."""
+class MomentEntry(Entry):
+    """Where and how a date with its time is written."""
 
     at: Address = Field(description="first register")
-    fc: ReadFunction | None = Field(None, description="function code that reads it; the section's where not given")
-    base: Base | None = Field(None, description="what its address counts from; the section's where not given")
     order: Order | None = Field(None, description="byte order of unix and cp56; the section's where not given")
     format: Literal["unix", "cp56"] | Annotated[list[str], Field(min_length=2, max_length=8)] = Field(
         description="unix: seconds since 1970 in two registers; cp56: IEC 60870-5-4 in four; else what each register "
@@ -174,13 +172,9 @@ class ClockEntry(Entry):
     )
     bcd: bool = Field(default=False, description="whether each digit has its own four bits")
     zone: str = Field("local", description="local: the plant's time zone; utc, or a zone by name (Asia/Tashkent)")
-    tolerance_s: Annotated[float, Field(gt=0)] = Field(10.0, description="how far off a clock just set may be")
-    stamp: bool = Field(
-        default=False, description="whether it is read with the values and dates them while it is right within 5 s"
-    )
 
     @model_validator(mode="after")
-    def _is_a_moment(self) -> ClockEntry:
+    def _is_a_moment(self) -> Self:
         if isinstance(self.format, list):
             fields_format(self.format, bcd=self.bcd)
         elif self.bcd:
@@ -193,6 +187,17 @@ class ClockEntry(Entry):
     def moment(self) -> MomentFormat:
         """Its format."""
         return MomentFormat(self.format) if isinstance(self.format, str) else fields_format(self.format, bcd=self.bcd)
+
+
+class ClockEntry(MomentEntry):
+    """Where and how a device keeps its date and time."""
+
+    fc: ReadFunction | None = Field(None, description="function code that reads it; the section's where not given")
+    base: Base | None = Field(None, description="what its address counts from; the section's where not given")
+    tolerance_s: Annotated[float, Field(gt=0)] = Field(10.0, description="how far off a clock just set may be")
+    stamp: bool = Field(
+        default=False, description="whether it is read with the values and dates them while it is right within 5 s"
+    )
 
 
 class Section(Entry):
@@ -218,6 +223,9 @@ class Section(Entry):
         0.0, description="silence before each request, if longer than the channel's"
     )
     clock: ClockEntry | None = Field(None, description="where and how the device keeps its date and time")
+    logs: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")], dict[str, Any]] = Field(
+        default_factory=dict, description="what the device records by itself, by name"
+    )
     inverted: bool = Field(
         default=False, description="mounted the wrong way round: import and export are swapped, powers change sign"
     )

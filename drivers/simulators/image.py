@@ -17,6 +17,7 @@ from address_space.model.quantity import Quantity
 from drivers.codec import wire_positions
 from drivers.modbus.encode import Cell, encode_point, encode_raw, no_data
 from drivers.modbus.layout import CompiledPoint, CompiledProfile, Condition, Make, RatioRegister, RatioSource
+from drivers.modbus.logs import Log
 from drivers.modbus.steps import ClockRegisters
 from drivers.simulators.meter import Values
 
@@ -100,6 +101,7 @@ class Layout:
     max_words: int
     whole_blocks: frozenset[tuple[int, int, int]]
     clock: ClockRegisters | None = None
+    logs: tuple[Log, ...] = ()
 
     def find(self, fc: int, first: int, count: int) -> int | None:
         """Index of the segment that can be read so; None where a register is not there or forbidden."""
@@ -168,7 +170,8 @@ class _Builder:
         segments = tuple(self._segment(fc, first, end, known, fixed) for fc, first, end in self._runs(known))
         bits |= {place for place in known if place[0] < 3}
         most = self._make.limits.max_words
-        return Layout(segments, frozenset(writable), frozenset(bits), self._ratio, most, blocks, clock)
+        words, logs = frozenset(writable), self._make.logs
+        return Layout(segments, words, frozenset(bits), self._ratio, most, blocks, clock, logs)
 
     def _runs(self, known: set[Place]) -> Iterable[tuple[int, int, int]]:
         run: tuple[int, int, int] | None = None
@@ -245,7 +248,7 @@ class _Builder:
 
     def _condition_cells(self) -> Iterable[Cell]:
         for condition in self._make.conditions:
-            yield from encode_raw(condition.register, _fulfils(condition))
+            yield from encode_raw(condition.register, fulfilling(condition))
 
     def _writable(self) -> tuple[set[Place], set[Place]]:
         words: set[Place] = set()
@@ -259,9 +262,9 @@ class _Builder:
         return words, bits
 
     def _clock(self) -> ClockRegisters | None:
-        """The clock that a command sets or that dates the readings."""
+        """The clock that a command sets or that the profile tells."""
         steps = (step for command in self._compiled.commands.values() for step in command.steps)
-        return next((step.clock for step in steps if step.clock is not None), self._make.clock)
+        return next((step.clock for step in steps if step.clock is not None), self._make.own_clock)
 
 
 def _is_plain(point: CompiledPoint) -> bool:
@@ -280,7 +283,8 @@ def _ratio(source: RatioSource, configured: float) -> float:
     return float(source) if isinstance(source, Fraction) else configured
 
 
-def _fulfils(condition: Condition) -> int | str:
+def fulfilling(condition: Condition) -> int | str:
+    """What a register holds so that a condition is met."""
     if condition.starts_with is not None:
         return condition.starts_with
     if condition.between is not None:

@@ -24,6 +24,7 @@ from drivers.simulators.faults import (
     WrongUnit,
 )
 from drivers.simulators.framing import BrokenStream, Frame, Framing, join, take
+from drivers.simulators.listening import ListeningPort, end
 from drivers.simulators.noise import key_of
 from drivers.simulators.pdu import READ_COILS, READ_INPUT, Bank, Refusal, answer, exception
 from drivers.simulators.wire import MODBUS as WIRES
@@ -44,57 +45,24 @@ class Unit(Protocol):
         """Its registers at a moment."""
 
 
-class ModbusServer:
+class ModbusServer(ListeningPort):
     """A Modbus TCP device or gateway, to be started and stopped at will; the first start chooses a port given as 0."""
 
     def __init__(
         self, host: str, port: int, units: Mapping[int, Unit], clock: Clock, framing: Framing = Framing.TCP
     ) -> None:
-        self.host = host
-        self.port = port
+        super().__init__(host, port, lambda: _Connection(self), self._cut)
         self.framing = framing
         self.requests = 0
         self._units = units
         self._only = next(iter(units.values())) if len(units) == 1 and framing is Framing.TCP else None
         self._clock = clock
-        self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def place(self) -> str:
-        """Where it listens, in words."""
-        return f"port {self.port}"
-
-    @property
-    def running(self) -> bool:
-        """Whether the port is open."""
-        return self._server is not None
-
-    async def start(self) -> None:
-        """Open the port; does nothing where it is open. Raises OSError where it cannot be had."""
-        if self._server is not None:
-            return
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), self.host, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        """Close the port and cut every connection, as when the plug is pulled."""
-        server, self._server = self._server, None
-        if server is None:
-            return
-        server.close()
-        for connection in tuple(self._connections):
-            connection.cut()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await server.wait_closed()
-
     def opened(self, connection: _Connection) -> None:
         """A client has come."""
-        if self._server is None:
+        if not self.running:
             connection.cut()
         self._connections.add(connection)
 
@@ -168,6 +136,11 @@ class ModbusServer:
     async def _send_later(self, connection: _Connection, data: bytes, delay_s: float) -> None:
         await self._clock.sleep(delay_s)
         connection.send(data)
+
+    async def _cut(self) -> None:
+        for connection in tuple(self._connections):
+            connection.cut()
+        await end(self._tasks)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work, name=f"slow answer at {self.host}:{self.port}")

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from enum import IntEnum
 from struct import Struct
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from address_space.model.errors import HubError
 
 READ_COILS, READ_DISCRETE, READ_HOLDING, READ_INPUT = 1, 2, 3, 4
 WRITE_COIL, WRITE_WORD, WRITE_COILS, WRITE_WORDS = 5, 6, 15, 16
+READ_FILE = 20
+MAX_FILE_BYTES = 245
+_GROUP: Final = Struct(">BHHH")
+_REFERENCE = 6
 MAX_READ_WORDS, MAX_READ_BITS, MAX_WRITE_WORDS, MAX_WRITE_BITS = 125, 2000, 123, 1968
 _TWO: Final = Struct(">HH")
 
@@ -59,6 +63,14 @@ class Bank(Protocol):
         """Write coils, all or none. Raises Refused."""
 
 
+@runtime_checkable
+class Files(Protocol):
+    """A bank that has files."""
+
+    def read_file(self, file: int, number: int, words: int) -> bytes:
+        """Two bytes a register, high byte first. Raises Refused."""
+
+
 def answer(bank: Bank, request: bytes) -> bytes:
     """The answer to a request; an exception answer where the request or the bank does not allow it."""
     function = request[0]
@@ -71,6 +83,8 @@ def answer(bank: Bank, request: bytes) -> bytes:
             return _write_one(bank, request)
         if function in (WRITE_COILS, WRITE_WORDS):
             return _write_many(bank, request)
+        if function == READ_FILE and isinstance(bank, Files):
+            return _read_file(bank, request)
     except Refused as refused:
         return exception(function, refused.code)
     return exception(function, Refusal.ILLEGAL_FUNCTION)
@@ -92,6 +106,19 @@ def _read_bits(bank: Bank, request: bytes) -> bytes:
     bits = bank.read_bits(Table(request[0]), first, count)
     packed = sum(bit << place for place, bit in enumerate(bits)).to_bytes((count + 7) // 8, "little")
     return bytes((request[0], len(packed))) + packed
+
+
+def _read_file(bank: Files, request: bytes) -> bytes:
+    size = request[1] if len(request) > 1 else 0
+    if size != len(request) - 2 or size % _GROUP.size or not _GROUP.size <= size <= MAX_FILE_BYTES:
+        raise Refused(Refusal.ILLEGAL_VALUE)
+    told = bytearray()
+    for reference, file, number, words in _GROUP.iter_unpack(request[2:]):
+        if reference != _REFERENCE or not words or len(told) + 2 + 2 * words > MAX_FILE_BYTES:
+            raise Refused(Refusal.ILLEGAL_VALUE)
+        data = bank.read_file(file, number, words)
+        told += bytes((1 + len(data), _REFERENCE)) + data
+    return bytes((READ_FILE, len(told))) + told
 
 
 def _write_one(bank: Bank, request: bytes) -> bytes:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta, timezone
 
 from address_space.model.clock import NS
+from drivers.modbus.log_period import MS_NS
 from drivers.simulators.faults import FaultState
 from drivers.simulators.image import Layout, Segment
 from drivers.simulators.meter import Meter, Values
+from drivers.simulators.modbus_log import Logbook, LogKeeper
 from drivers.simulators.pdu import Refusal, Refused, Table
 
 
@@ -29,6 +31,8 @@ class ModbusUnit:
         self._now_ns = 0
         self.clock_off_ns = 0
         """How far its clock is ahead."""
+        self.log_keeper = LogKeeper(self._values_at, self._zone, layout.ratio)
+        self.logbooks = tuple(Logbook(log, self.log_keeper) for log in layout.logs)
 
     @property
     def clock_off_s(self) -> float:
@@ -61,6 +65,10 @@ class ModbusUnit:
     def read_words(self, table: Table, first: int, count: int) -> bytes:
         """Registers of one of the two tables."""
         layout = self.layout
+        for logbook in self.logbooks:
+            told = logbook.read_words(table, first, count, self._own_ms)
+            if told is not None:
+                return told
         if count > layout.max_words and (table, first, count) not in layout.whole_blocks:
             raise Refused(Refusal.ILLEGAL_VALUE)
         index = layout.find(table, first, count)
@@ -71,6 +79,16 @@ class ModbusUnit:
             image = self._render(index)
         at = 2 * (first - layout.segments[index].first)
         return image[at : at + 2 * count]
+
+    def read_file(self, file: int, number: int, words: int) -> bytes:
+        """Records of the logs that lie in files."""
+        if not self.logbooks:
+            raise Refused(Refusal.ILLEGAL_FUNCTION)
+        for logbook in self.logbooks:
+            told = logbook.read_file(file, number, words, self._own_ms)
+            if told is not None:
+                return told
+        raise Refused(Refusal.ILLEGAL_ADDRESS)
 
     def read_bits(self, table: Table, first: int, count: int) -> list[bool]:
         """Coils or discrete inputs: those of the profile, off until written."""
@@ -104,6 +122,13 @@ class ModbusUnit:
     def written(self, address: int) -> int | None:
         """What was written to a holding register; None where nothing was."""
         return self._written.get((int(Table.HOLDING), address))
+
+    @property
+    def _own_ms(self) -> int:
+        return (self._now_ns + self.clock_off_ns) // MS_NS
+
+    def _values_at(self, own_ms: int) -> Values:
+        return self.meter.values((own_ms * MS_NS - self.clock_off_ns) // NS)
 
     def _roll(self, second: int | None) -> None:
         if second != self._roll_second:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from config.settings import HubSettings, load_settings
+from drivers.profiles import ProfileLibrary
 from drivers.registry import load_drivers
 from server.app import Blueprint, draw
 from server.budgets import budgets
 from server.cli.bus_table import BUSY, as_data, say_budgets
 from server.cli.console import print_json, progress_bar
+from server.cli.profile_page import log_words, logs_of
 from server.errors import ServerError
 from server.library import caveats_of, checked_library
 
@@ -59,9 +62,17 @@ def run(arguments: argparse.Namespace) -> int:
             f"{settings.plant}: {facts['nodes']} nodes, {facts['units']} metering units with {facts['points']} points "
             f"on {facts['channels']} channels; no mistakes\n"
         )
+        sys.stdout.writelines(f"{line}\n" for line in _logs(facts["profiles"], library))
         sys.stdout.writelines(f"{name}: {caveat}\n" for name, doubts in caveats.items() for caveat in doubts)
         say_budgets(found, everything=arguments.budget == "all")
     return 0
+
+
+def _logs(profiles: Iterable[str], library: ProfileLibrary) -> Iterator[str]:
+    """What devices of these profiles record by themselves, from which gaps are filled."""
+    for name in profiles:
+        for log, said in logs_of(library.get(name)).items():
+            yield f"{name}: keeps {log} itself ({log_words(said)}); gaps are filled from it"
 
 
 def summary(blueprint: Blueprint) -> dict[str, Any]:

@@ -24,6 +24,7 @@ def as_data(profile: Profile, library: ProfileLibrary) -> dict[str, Any]:
         "caveats": list(profile.caveats),
         "points": [_point_data(point) for point in profile.points],
         "commands": [_command_data(command) for command in profile.commands],
+        "logs": [_log_data(name, log) for name, log in logs_of(profile).items()],
         "variants": [
             {
                 "name": variant.name,
@@ -75,6 +76,44 @@ def _command_data(command: Command) -> dict[str, Any]:
     }
 
 
+def logs_of(profile: Profile) -> Mapping[str, Mapping[str, Any]]:
+    """What such devices record by themselves, by name, as far as the profile has to tell it."""
+    logs = profile.settings.get("logs")
+    return {name: log for name, log in logs.items() if isinstance(log, Mapping)} if isinstance(logs, Mapping) else {}
+
+
+def log_words(log: Mapping[str, Any]) -> str:
+    """How much a log holds, for a person: "2976 records, one every 15min"."""
+    return f"{log.get('count')} records, one every {log.get('period')}"
+
+
+def _log_data(name: str, log: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "where": _log_place(log),
+        "records": log.get("count"),
+        "period": log.get("period"),
+        "dated": "time" in log,
+        "quantities": list(log.get("values") or ()),
+    }
+
+
+def _log_place(log: Mapping[str, Any]) -> str:
+    return f"file {log['file']}" if "file" in log else f"registers from {_value(log.get('at'), 'at')}"
+
+
+def _log_row(name: str, log: Mapping[str, Any]) -> tuple[str, ...]:
+    dated = "its own" if "time" in log else "by its place"
+    return (
+        name,
+        _log_place(log),
+        str(log.get("count")),
+        str(log.get("period")),
+        dated,
+        ", ".join(log.get("values") or ()),
+    )
+
+
 def _verified(command: Command) -> bool:
     return any(step.read_back or step.effect or step.answer_proves for step in command.steps)
 
@@ -104,6 +143,10 @@ def shown(profile: Profile, library: ProfileLibrary) -> Iterator[str]:
         yield from _columns(
             [("COMMAND", "DANGER", "CONFIRM", "VERIFIED", "STEPS"), *map(_command_row, profile.commands)]
         )
+    if logs_of(profile):
+        yield ""
+        rows = [_log_row(name, log) for name, log in logs_of(profile).items()]
+        yield from _columns([("LOG", "WHERE", "RECORDS", "EVERY", "TIME", "VALUES"), *rows])
     for variant in profile.variants:
         yield ""
         rules = "; ".join(_words(rule) for rule in variant.when)

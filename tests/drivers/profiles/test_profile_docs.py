@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from drivers.codec import NumberType, Order
 from drivers.modbus import Options, compile_profile
-from drivers.profiles import COMMANDS, Danger, PollClass, modbus_steps, schema
+from drivers.profiles import COMMANDS, Danger, PollClass, modbus_logs, modbus_steps, schema
 from drivers.profiles import modbus_schema as modbus
 from drivers.profiles.build import build_profile
 from drivers.profiles.document import parse_document
@@ -28,6 +28,7 @@ MODELS: list[type[BaseModel]] = [
     *(getattr(modbus, name) for name in ("TermEntry", "FactorEntry", "SignEntry", "PointAddress", "Block", "Ratios")),
     *(getattr(modbus, name) for name in ("RatioEntry", "Section", "Rule", "ClockEntry")),
     *(getattr(modbus_steps, name) for name in ("WriteEntry", "ArgumentEntry", "ReadBackEntry", "ClockCheckEntry")),
+    *(getattr(modbus_logs, name) for name in ("LogEntry", "LogTimeEntry", "LogPointerEntry", "LogChecksumEntry")),
     schema.SerialEntry,
     Options,
 ]

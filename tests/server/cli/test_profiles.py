@@ -181,3 +181,39 @@ def test_a_vendor_is_listed_and_an_unknown_name_is_told(site: Path, capsys: pyte
     assert len(capsys.readouterr().out.splitlines()) == 4
     assert main(["profiles", "janitza/umg97rm", "--plant", str(site)]) == 1
     assert "did you mean 'janitza/umg96rm'" in capsys.readouterr().err
+
+
+LOGS = """modbus:
+  logs:
+    quarters:
+      file: 4
+      words: 4
+      count: 2976
+      newest: search
+      period: 15min
+      time: {at: 0, format: unix}
+      values: {ActiveEnergyImport: {at: 2, type: uint32}}
+    days:
+      {at: 0x6000, words: 2, count: 31, newest: first, period: 1d, values: {ActiveEnergyImport: {at: 0, type: uint32}}}
+"""
+
+
+def test_the_logs_of_a_device_are_shown(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(site, PROFILE + POINTS + LOGS)
+    assert main(["check", str(site)]) == 0
+    said = capsys.readouterr().out
+    assert "acme/pm100: keeps quarters itself (2976 records, one every 15min); gaps are filled from it" in said
+    assert main(["profiles", "--plant", str(site), "acme/pm100"]) == 0
+    page = " ".join(capsys.readouterr().out.split())
+    assert "LOG WHERE RECORDS EVERY TIME VALUES quarters file 4 2976 15min its own ActiveEnergyImport" in page
+    assert "days registers from 0x6000 31 1d by its place ActiveEnergyImport" in page
+    assert main(["profiles", "--plant", str(site), "acme/pm100", "--json"]) == 0
+    first, _ = json.loads(capsys.readouterr().out)["logs"]
+    assert (first["name"], first["records"], first["dated"]) == ("quarters", 2976, True)
+
+
+def test_a_mistake_in_a_log_is_told_by_check(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(site, PROFILE + POINTS + LOGS.replace("words: 4", "words: 3"))
+    said = complaint(site, capsys)
+    assert "pm100.yaml:18:" in said
+    assert "register 3 lies behind a record of 3; it counts from the record's first register, 0 to 2" in said
