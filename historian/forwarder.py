@@ -34,6 +34,8 @@ class Answer(Enum):
     STORED = "stored"
     REFUSED = "refused"
     """Something in it is wrong (400, 422): the good lines may or may not have been stored."""
+    ALL_REFUSED = "all refused"
+    """Every line in it is refused, and the sink says so: none need be sent again to find out which."""
     TOO_LARGE = "too large"
     DENIED = "denied"
     """Nobody may write here like that (401, 403, 404): all is kept, and a person must act."""
@@ -95,6 +97,8 @@ class Forwarder:
                 pause_s = await self._round()
             except HistoryError as error:
                 pause_s = self._troubled(Reply(Answer.LATER, str(error)))
+            except Exception as error:  # noqa: BLE001 - the border of the task: all is kept, and tried again
+                pause_s = self._troubled(Reply(Answer.LATER, repr(error)))
             if pause_s is None:
                 await self._until(arrived)
             elif pause_s:
@@ -204,6 +208,8 @@ def _verdict(bundle: Sequence[Waiting], reply: Reply) -> Verdict:
         return Verdict(done=numbers)
     if reply.answer in (Answer.DENIED, Answer.LATER):
         return Verdict()
+    if reply.answer is Answer.ALL_REFUSED:
+        return Verdict(dead=[(number, reply.detail[:ERROR_LENGTH] or reply.answer.value) for number in numbers])
     if len(bundle) > 1:
         return Verdict(tried=numbers)
     (one,) = bundle

@@ -62,6 +62,8 @@ class LineWriter:
         lines: dict[Measurement, list[str]] = {}
         times: dict[Measurement, list[NDArray[np.int64]]] = {}
         for group in readings:
+            if not len(group.series):
+                continue
             lines.setdefault(group.measurement, []).extend(lines_of(group, self._tags))
             times.setdefault(group.measurement, []).append(group.time_ms)
         found: list[Parcel] = []

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from historian.errors import StoreDenied, StoreFailed, StoreUnreachable
-from historian.influx.server import DENIED, InfluxServer, told
+from historian.influx.server import DENIED, InfluxServer, place_of, told
 
 _BUSY = frozenset({429, 500, 502, 503, 504})
+_NO_DATABASE = (
+    "run `joulehub history setup`; on InfluxDB 2 a token without the right to read the bucket does not see it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class InfluxQl:
 
     def __init__(self, server: InfluxServer, database: str) -> None:
         self._server = server
-        self._database = database
+        self._database, self._policy = place_of(database)
 
     def ask(self, statement: str) -> list[Result]:
         """All series of the answer, each whole; raises HistoryError."""
@@ -48,6 +51,8 @@ class InfluxQl:
 
     def _series(self, statement: str) -> Iterator[Result]:
         fields = {"q": statement, "db": self._database, "epoch": "ms", "chunked": "true", "chunk_size": "10000"}
+        if self._policy:
+            fields["rp"] = self._policy
         answer = self._server.request("POST", "/query", fields=fields)
         if answer.status >= 300:
             kind = StoreUnreachable if answer.status in _BUSY else StoreFailed
@@ -90,7 +95,8 @@ def _read(document: Any, where: str) -> Iterator[Result]:
         raise StoreFailed(f"InfluxDB refuses a query: {document['error']}", where=where)
     for result in document.get("results", ()):
         if "error" in result:
-            raise StoreFailed(f"InfluxDB refuses a query: {result['error']}", where=where)
+            hint = _NO_DATABASE if "database not found" in str(result["error"]) else ""
+            raise StoreFailed(f"InfluxDB refuses a query: {result['error']}", where=where, hint=hint)
         for series in result.get("series", ()):
             yield Result(
                 series.get("name", ""), series.get("tags", {}), tuple(series["columns"]), series.get("values", [])

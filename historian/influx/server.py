@@ -18,6 +18,7 @@ from historian.errors import StoreDenied, StoreFailed, StoreUnreachable
 TIMEOUT_S = 10.0
 RETENTION_POLICY = "autogen"
 DENIED = frozenset({401, 403})
+_WORDS = 1000
 
 
 class Version(Enum):
@@ -62,7 +63,8 @@ class ServerOptions:
     """How one server is reached.
 
     url       "http://10.0.0.7:8086"
-    database  name of the database (1, 3) or bucket (2)
+    database  name of the database (1, 3) or bucket (2); "meters/autogen" is a database of 1 with its retention policy,
+              and what its bucket is called after an upgrade to 2
     org       organisation (2)
     api       "auto" asks the server, "v1" writes to /write whatever it says
     ca_file   certificates to trust instead of the system's; `verify` False trusts anybody (never do)
@@ -162,15 +164,27 @@ def version_of(named: str) -> Version:
     return Version.V2 if major == 2 else Version.V3
 
 
+def place_of(database: str) -> tuple[str, str]:
+    """Database and retention policy (empty: the default one) that InfluxQL finds a database or bucket under."""
+    name, _, policy = database.partition("/")
+    return name, policy
+
+
 def told(answer: urllib3.BaseHTTPResponse) -> str:
     """The server's own words on what it refuses."""
+    return words_of(answer.data)
+
+
+def words_of(body: bytes | str) -> str:
+    """The server's own words in the body of a refusal."""
     try:
-        found = json.loads(answer.data)
+        found = json.loads(body)
     except ValueError:
-        return answer.data.decode("utf-8", "replace").strip()[:500]
+        text = body if isinstance(body, str) else body.decode("utf-8", "replace")
+        return text.strip()[:_WORDS]
     if isinstance(found, dict):
-        return str(found.get("error") or found.get("message") or found)[:500]
-    return str(found)[:500]
+        return str(found.get("error") or found.get("message") or found)[:_WORDS]
+    return str(found)[:_WORDS]
 
 
 def _named(body: bytes) -> str:

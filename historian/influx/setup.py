@@ -8,18 +8,21 @@ from urllib.parse import quote
 
 from historian.errors import StoreDenied, StoreFailed
 from historian.influx.query import InfluxQl, quoted
-from historian.influx.server import DENIED, RETENTION_POLICY, InfluxServer, Version, told
+from historian.influx.server import DENIED, RETENTION_POLICY, InfluxServer, Version, place_of, told
 
 _DAY_S = 86_400
+_WEEK_DAYS = 7
+"""How long a shard of a database is that keeps for ever; what keeps less needs shorter ones."""
 _RIGHTS = {
-    "/api/v2/orgs": "the right to read organisations (read:orgs)",
+    "/api/v2/orgs": "the right to read the organisation (read:orgs)",
     "GET /api/v2/buckets": "the right to read buckets (read:buckets)",
     "/api/v2/buckets": "the right to write buckets (write:buckets)",
-    "GET /api/v2/dbrps": "the right to read mappings (read:dbrp)",
-    "/api/v2/dbrps": "the right to write mappings (write:dbrp)",
+    "/api/v2/dbrps": "the rights to read and write buckets (read:buckets, write:buckets)",
     "database": "an admin token",
 }
 """What a token lacks that is refused something, by what it was refused."""
+_LACKS = " is unauthorized"
+"""How version 2 ends its 401 to a token that lacks a right: "write:orgs/0a1b/buckets is unauthorized"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +41,62 @@ def set_up(server: InfluxServer, keep_days: int) -> SetUp:
 
 
 def _v1(server: InfluxServer, keep_days: int) -> list[str]:
-    database = server.options.database
-    ql = InfluxQl(server, database)
-    ql.ask(f"CREATE DATABASE {quoted(database)}")
+    name, policy = place_of(server.options.database)
+    ql = InfluxQl(server, server.options.database)
+    ql.ask(f"CREATE DATABASE {quoted(name)}")
     duration = f"{keep_days}d" if keep_days else "INF"
-    ql.ask(f"ALTER RETENTION POLICY {quoted(RETENTION_POLICY)} ON {quoted(database)} DURATION {duration} DEFAULT")
-    return [f"database {database}", f"retention {duration}"]
+    short = " SHARD DURATION 1d" if 0 < keep_days < _WEEK_DAYS else ""
+    default = "" if policy else " DEFAULT"
+    changed = f"{quoted(policy or RETENTION_POLICY)} ON {quoted(name)}"
+    ql.ask(f"ALTER RETENTION POLICY {changed} DURATION {duration}{short}{default}")
+    return [f"database {name}", f"retention {duration}"]
 
 
 def _v2(server: InfluxServer, keep_days: int) -> list[str]:
     options = server.options
     if not options.org:
         raise StoreFailed("InfluxDB 2 wants an organisation", where=server.url, hint="set history.influx.org")
-    org_id = _one(server, f"/api/v2/orgs?org={quote(options.org)}", "orgs", options.org)
-    rules: object = [{"type": "expire", "everySeconds": keep_days * _DAY_S}] if keep_days else []
+    org_id = _organisation(server, options.org)
+    rule: dict[str, object] = {"type": "expire", "everySeconds": keep_days * _DAY_S}  # no rule would change nothing
+    if 0 < keep_days < _WEEK_DAYS:
+        rule["shardGroupDurationSeconds"] = _DAY_S
     found = _listed(server, f"/api/v2/buckets?name={quote(options.database)}&orgID={org_id}", "buckets")
-    steps = []
+    bucket_id = str(found[0]["id"]) if found else ""
+    mapped_id = _mapped(server, org_id)
+    if mapped_id not in ("", bucket_id):
+        raise StoreFailed(
+            f"InfluxQL reads {options.database!r} from another bucket ({mapped_id}) than would be written to",
+            where=server.url,
+            hint="choose another history.influx.database, or delete that mapping (`influx v1 dbrp delete`)",
+        )
     if found:
-        bucket_id = str(found[0]["id"])
-        _sent(server, "PATCH", f"/api/v2/buckets/{bucket_id}", {"retentionRules": rules})
-        steps.append(f"bucket {options.database} was there; retention set")
+        _sent(server, "PATCH", f"/api/v2/buckets/{bucket_id}", {"retentionRules": [rule]})
+        steps = [f"bucket {options.database} was there"]
     else:
-        body: dict[str, object] = {"orgID": org_id, "name": options.database, "retentionRules": rules}
+        body: dict[str, object] = {"orgID": org_id, "name": options.database, "retentionRules": [rule]}
         bucket_id = str(_sent(server, "POST", "/api/v2/buckets", body)["id"])
-        steps.append(f"bucket {options.database} made")
-    mapped = _listed(server, f"/api/v2/dbrps?orgID={org_id}&db={quote(options.database)}", "content")
-    if not mapped:
+        steps = [f"bucket {options.database} made"]
+        mapped_id = _mapped(server, org_id)  # newer servers map a bucket by themselves
+    steps.append(f"retention {keep_days}d" if keep_days else "kept for ever")
+    if not mapped_id:
+        name, policy = place_of(options.database)
         mapping: dict[str, object] = {
             "orgID": org_id,
             "bucketID": bucket_id,
-            "database": options.database,
-            "retention_policy": RETENTION_POLICY,
+            "database": name,
+            "retention_policy": policy or RETENTION_POLICY,
             "default": True,
         }
         _sent(server, "POST", "/api/v2/dbrps", mapping)
         steps.append("mapped for InfluxQL")
     return steps
+
+
+def _mapped(server: InfluxServer, org_id: str) -> str:
+    """The bucket from which InfluxQL reads by default, as SHOW always does; empty where there is none."""
+    name, _ = place_of(server.options.database)
+    mappings = _listed(server, f"/api/v2/dbrps?orgID={org_id}&db={quote(name)}", "content")
+    return next((str(one.get("bucketID", "")) for one in mappings if one.get("default")), "")
 
 
 def _v3(server: InfluxServer, keep_days: int) -> list[str]:
@@ -104,10 +127,14 @@ def _listed(server: InfluxServer, path: str, key: str) -> list[dict[str, object]
     return list(found) if isinstance(found, list) else []
 
 
-def _one(server: InfluxServer, path: str, key: str, name: str) -> str:
-    found = _listed(server, path, key)
-    if not found:
-        raise StoreFailed(f"there is no organisation {name!r}", where=server.url, hint="check history.influx.org")
+def _organisation(server: InfluxServer, name: str) -> str:
+    found = _listed(server, f"/api/v2/orgs?org={quote(name)}", "orgs")
+    if not found:  # to a token that may not read it, version 2 tells none
+        raise StoreFailed(
+            f"there is no organisation {name!r} that the token may read",
+            where=server.url,
+            hint="check history.influx.org, and that the token has the right to read it (read:orgs)",
+        )
     return str(found[0]["id"])
 
 
@@ -119,14 +146,15 @@ def _sent(server: InfluxServer, method: str, path: str, body: dict[str, object])
 
 
 def _refused(server: InfluxServer, what: str, status: int, words: str) -> StoreFailed:
-    """401: nobody is let in like that; 403 (on 2 also 404): it is, without the right to do this."""
+    """401: nobody is let in like that; 403, on 2 a 401 that names the right: it is, without the right to do this."""
     told_so = f"InfluxDB refuses {what}: {status} {words}"
-    if status == 401:
-        return StoreDenied(told_so, where=server.url, hint="the token (or user and password) is wrong or has expired")
-    if status in DENIED:
+    if status in DENIED and (status != 401 or words.endswith(_LACKS)):
         right = next((needed for part, needed in _RIGHTS.items() if part in what), "an administrator's rights")
         return StoreDenied(told_so, where=server.url, hint=f"for setting up the token needs {right}")
-    return StoreFailed(told_so, where=server.url, hint="see the server's log")
+    if status == 401:
+        return StoreDenied(told_so, where=server.url, hint="the token (or user and password) is wrong or has expired")
+    hint = "check history.influx.database and history.influx.retention_days, or see the server's log"
+    return StoreFailed(told_so, where=server.url, hint=hint)
 
 
 def _read(server: InfluxServer, body: bytes) -> dict[str, object]:

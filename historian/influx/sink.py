@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
 from influxdb_client.client.influxdb_client import InfluxDBClient
-from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
+from influxdb_client.service.write_service import WriteService
 
 from historian.errors import HistoryError, StoreDenied
 from historian.forwarder import Answer, Reply
-from historian.influx.server import RETENTION_POLICY, InfluxServer, ServerOptions, Version, told
+from historian.influx.server import RETENTION_POLICY, InfluxServer, ServerOptions, Version, place_of, told, words_of
 
 NOT_FOUND = 404
+TAKEN = 204
 _ANSWERS = {
     400: Answer.REFUSED,
     422: Answer.REFUSED,
@@ -27,6 +29,8 @@ _ANSWERS = {
     NOT_FOUND: Answer.DENIED,
 }
 THREADS = 4
+_DROPPED = re.compile(r"partial write: .* dropped=(\d+)", re.DOTALL)
+"""How 1 and 2 tell how many lines of a post they could read and did not store."""
 
 
 class InfluxSink:
@@ -61,45 +65,58 @@ class InfluxSink:
         self._server.close()
 
     def _post(self, lines: bytes) -> Reply:
+        """Send; after trouble the version is asked for again: the server may have been replaced, or it was a proxy."""
         try:
-            if self._version is None:
-                self._version, _ = self._server.version()
-            if self._version.writes_v2:
-                reply = self._post_v2(lines)
-                if reply is not None:
-                    return reply
-                self._version = Version.V1_OLD
-            reply = self._post_plain(lines)
-            if reply.answer is Answer.DENIED and self._options.api != "v1":
-                self._version = None  # asked again: what stands there may have been another server, or a proxy
+            reply = self._sent(self._version or self._server.version()[0], lines)
+            if reply.answer in (Answer.DENIED, Answer.LATER) and self._options.api != "v1":
+                self._version = None
             return reply
         except StoreDenied as error:
             return Reply(Answer.DENIED, str(error))
         except HistoryError as error:
             return Reply(Answer.LATER, str(error))
 
-    def _post_v2(self, lines: bytes) -> Reply | None:
+    def _sent(self, version: Version, lines: bytes) -> Reply:
+        if version is Version.V2 and not self._options.org:  # its 400 would look as if the lines were wrong
+            return Reply(Answer.DENIED, "InfluxDB 2 wants an organisation: set history.influx.org")
+        reply = self._post_v2(version, lines) if version.writes_v2 else None
+        if reply is None:
+            version, reply = Version.V1_OLD, self._post_plain(lines)
+        self._version = version
+        return reply
+
+    def _post_v2(self, version: Version, lines: bytes) -> Reply | None:
         """By influxdb-client; None where the server has no such API after all."""
+        bucket = self._options.database
+        if version is Version.V1 and "/" not in bucket:
+            bucket = f"{bucket}/{RETENTION_POLICY}"
         try:
-            self._write_api().write(self._bucket, self._options.org, lines, write_precision="ms")
+            _, status, _ = self._write_api().post_write_with_http_info(
+                self._options.org, bucket, lines, precision="ms", content_type="text/plain; charset=utf-8"
+            )
         except ApiException as error:
             if error.status == NOT_FOUND and not _is_influx(error):
                 return None
-            return _reply(int(error.status or 0), str(error.message or error.reason), _retry_after(error.headers))
+            words = words_of(error.body) if error.body else str(error.reason)
+            return _reply(int(error.status or 0), words, error.headers, lines)
         except urllib3.exceptions.HTTPError as error:
             return Reply(Answer.LATER, f"InfluxDB does not answer: {error}")
-        return Reply(Answer.STORED)
+        except UnicodeError as error:  # the client takes every answer for text
+            return Reply(Answer.LATER, f"the answer is none of InfluxDB: {error}")
+        return _taken(status)
 
     def _post_plain(self, lines: bytes) -> Reply:
-        query = urlencode({"db": self._options.database, "precision": "ms"})
+        database, policy = place_of(self._options.database)
+        query = urlencode({"db": database, **({"rp": policy} if policy else {}), "precision": "ms"})
         headers = {"Content-Type": "text/plain; charset=utf-8"}
+        body = lines
         if self._options.compress:
-            lines = gzip.compress(lines, 1)
+            body = gzip.compress(lines, 1)
             headers["Content-Encoding"] = "gzip"
-        answer = self._server.request("POST", f"/write?{query}", body=lines, headers=headers)
+        answer = self._server.request("POST", f"/write?{query}", body=body, headers=headers)
         if answer.status < 300:
-            return Reply(Answer.STORED)
-        return _reply(answer.status, told(answer), _retry_after(answer.headers))
+            return _taken(answer.status)
+        return _reply(answer.status, told(answer), answer.headers, lines)
 
     def _write_api(self) -> Any:
         if self._writer is None:
@@ -117,18 +134,32 @@ class InfluxSink:
                 ssl_ca_cert=options.ca_file or None,
                 connection_pool_maxsize=THREADS,
             )
-            self._writer = self._client.write_api(write_options=SYNCHRONOUS)
+            service: Any = WriteService
+            self._writer = service(self._client.api_client)
         return self._writer
 
-    @property
-    def _bucket(self) -> str:
-        database = self._options.database
-        return f"{database}/{RETENTION_POLICY}" if self._version is Version.V1 and "/" not in database else database
+
+def _taken(status: int) -> Reply:
+    """Every InfluxDB says 204 to what it stored; a portal, a proxy or another server may say 200 to anything."""
+    if status == TAKEN:
+        return Reply(Answer.STORED)
+    return Reply(Answer.LATER, f"{status}, where InfluxDB would say {TAKEN}: look what stands at the address")
 
 
-def _reply(status: int, detail: str, retry_after_s: float) -> Reply:
+def _reply(status: int, detail: str, headers: Any, lines: bytes) -> Reply:
     answer = _ANSWERS.get(status, Answer.LATER)
-    return Reply(answer, f"{status} {detail}".strip(), retry_after_s)
+    if answer is Answer.REFUSED:
+        if _drops_all(detail, lines):
+            answer = Answer.ALL_REFUSED
+        elif "html" in (headers or {}).get("Content-Type", ""):
+            answer = Answer.LATER  # a proxy's page: InfluxDB has not seen the lines
+    return Reply(answer, f"{status} {detail}".strip(), _retry_after(headers))
+
+
+def _drops_all(detail: str, lines: bytes) -> bool:
+    """Whether the server says of every line that it will not have it: beyond the retention, or of another type."""
+    found = _DROPPED.search(detail)
+    return found is not None and int(found[1]) == lines.count(b"\n") + 1
 
 
 def _retry_after(headers: Any) -> float:

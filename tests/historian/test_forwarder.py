@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -131,3 +132,26 @@ async def test_pauses_grow_to_a_minute_and_follow_what_the_store_asks(bench: Ben
 
 async def test_nothing_waiting_is_no_round(bench: Bench) -> None:
     assert await bench.forwarder._round() is None
+
+
+async def test_a_sink_that_breaks_its_word_and_raises_stops_nothing(tmp_path: Path) -> None:
+    clock = ManualClock(1_800_000_000_000_000_000)
+    async with Spool(tmp_path, clock) as spool:
+        shelf = Shelf()
+        forwarder = Forwarder(spool, shelf, clock)
+
+        def broken(_: list[bytes]) -> Reply:
+            raise ValueError("no such answer is known")
+
+        shelf.judge = broken
+        await spool.append([Parcel("shelf", Measurement.ENERGY, b"line", 1, 0, 1)])
+        task = asyncio.create_task(forwarder.run())
+        while not forwarder.state.trouble:
+            await spool.state()
+        assert "no such answer" in forwarder.state.trouble
+        shelf.judge = lambda _: Reply(Answer.STORED)
+        while not shelf.kept:
+            await clock.advance(1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert shelf.kept == {b"line"}

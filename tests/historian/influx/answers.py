@@ -1,4 +1,7 @@
-"""A real HTTP server that answers as InfluxDB 1.8, 2 and 3 do, word by word, and an independent reader of lines."""
+"""A real HTTP server that answers as InfluxDB 1.8, 2 and 3 do, and an independent reader of lines.
+
+What 1.6.7, 1.8.10, 2.7.12 and 2.9.1 say was recorded (recorded.py has it word by word); 3 is by its published contract.
+"""
 
 from __future__ import annotations
 

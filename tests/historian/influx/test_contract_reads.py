@@ -13,6 +13,7 @@ from address_space.model.quality import Reason
 from address_space.model.quantity import Quantity
 from historian.errors import HistoryError, StoreDenied, StoreFailed, StoreUnreachable
 from historian.influx import Credentials, InfluxQl, InfluxReader, InfluxServer, ServerOptions, SetUp, set_up
+from tests.historian.influx import recorded
 from tests.historian.influx.answers import KINDS, V2, V3, V16, V18, Asked, Kind, Replayed, Said, said
 
 START_MS = 1_800_000_000_000
@@ -62,7 +63,7 @@ def test_nothing_found_is_an_empty_answer(kind: Kind) -> None:
     ("kind", "answer", "error", "words"),
     [
         (V18, said(400, {"error": "error parsing query: found EOF"}), StoreFailed, "found EOF"),
-        (V2, said(400, {"code": "invalid", "message": "error parsing query: found EOF"}), StoreFailed, "found EOF"),
+        (V2, recorded.NO_SYNTAX_2, StoreFailed, "found FRO"),
         (V3, Said(400, b"error in InfluxQL statement: found EOF"), StoreFailed, "found EOF"),
         (
             V18,
@@ -70,10 +71,10 @@ def test_nothing_found_is_an_empty_answer(kind: Kind) -> None:
             StoreFailed,
             "plant",
         ),
-        (V2, said(404, {"code": "not found", "message": "no dbrp mapping found"}), StoreFailed, "dbrp"),
+        (V2, recorded.NO_SUCH_DATABASE, StoreFailed, "plant"),
         (V3, said(404, {"error": "database not found: plant"}), StoreFailed, "plant"),
         (V18, said(401, {"error": "authorization failed"}), StoreDenied, "authorization"),
-        (V2, said(401, {"code": "unauthorized", "message": "unauthorized access"}), StoreDenied, "unauthorized"),
+        (V2, recorded.ASKED_BY_STRANGER_2, StoreDenied, "Unauthorized"),
         (V3, said(403, {"error": "forbidden"}), StoreDenied, "forbidden"),
         (V18, Said(503, b"Service Unavailable"), StoreUnreachable, "Service"),
         (V2, said(429, {"code": "too many requests", "message": "slow down"}), StoreUnreachable, "slow down"),
@@ -160,10 +161,11 @@ def test_version_1_is_set_up_with_statements(kind: Kind) -> None:
 
 ORGS = said(200, {"orgs": [{"id": "0a1b", "name": "works"}]})
 MADE = said(201, {"id": "0c2d", "name": "plant"})
-NONE = said(200, {"buckets": []})
+NONE = recorded.NO_SUCH_BUCKET
 
 
 def test_version_2_gets_a_bucket_with_its_retention_and_a_mapping_for_influxql() -> None:
+    """2.0 makes no mapping by itself."""
     with Replayed(V2) as server:
         server.on("GET", "/api/v2/orgs", ORGS)
         server.on("GET", "/api/v2/buckets", NONE)
@@ -175,7 +177,7 @@ def test_version_2_gets_a_bucket_with_its_retention_and_a_mapping_for_influxql()
         mapped = json.loads(server.requests("/api/v2/dbrps")[-1].body)
     assert made["retentionRules"] == [{"type": "expire", "everySeconds": 30 * 86_400}]
     assert (mapped["database"], mapped["bucketID"], mapped["retention_policy"]) == ("plant", "0c2d", "autogen")
-    assert done.steps == ("bucket plant made", "mapped for InfluxQL")
+    assert done.steps == ("bucket plant made", "retention 30d", "mapped for InfluxQL")
 
 
 def test_version_2_keeps_a_bucket_that_is_there_and_sets_its_retention() -> None:
@@ -183,13 +185,14 @@ def test_version_2_keeps_a_bucket_that_is_there_and_sets_its_retention() -> None
         server.on("GET", "/api/v2/orgs", ORGS)
         server.on("GET", "/api/v2/buckets", said(200, {"buckets": [{"id": "0c2d", "name": "plant"}]}))
         server.on("PATCH", "/api/v2/buckets/0c2d", said(200, {"id": "0c2d"}))
-        server.on("GET", "/api/v2/dbrps", said(200, {"content": [{"id": "1", "database": "plant"}]}))
+        server.on("GET", "/api/v2/dbrps", recorded.mapping("plant", "0c2d"))
         done = set_up_on(server, days=0)
         (changed,) = server.requests("/api/v2/buckets/0c2d")
-    assert json.loads(changed.body) == {"retentionRules": []}
-    assert done.steps == ("bucket plant was there; retention set",)
+    assert json.loads(changed.body) == {"retentionRules": [{"type": "expire", "everySeconds": 0}]}
+    assert done.steps == ("bucket plant was there", "kept for ever")
 
 
+# A right that is lacking is a 401 of 2.7 and 2.9 (test_recorded_set_up.py); what stands before a server may say 403.
 FORBIDDEN = said(403, {"code": "forbidden", "message": "insufficient permissions"})
 UNAUTHORIZED = said(401, {"code": "unauthorized", "message": "unauthorized access"})
 
@@ -202,8 +205,8 @@ UNAUTHORIZED = said(401, {"code": "unauthorized", "message": "unauthorized acces
         ("GET", "/api/v2/orgs", said(404, {"code": "not found", "message": "organization not found"}), "influx.org"),
         ("GET", "/api/v2/buckets", FORBIDDEN, "read:buckets"),
         ("POST", "/api/v2/buckets", FORBIDDEN, "write:buckets"),
-        ("GET", "/api/v2/dbrps", FORBIDDEN, "read:dbrp"),
-        ("POST", "/api/v2/dbrps", FORBIDDEN, "write:dbrp"),
+        ("GET", "/api/v2/dbrps", FORBIDDEN, "read:buckets"),
+        ("POST", "/api/v2/dbrps", FORBIDDEN, "write:buckets"),
         ("POST", "/api/v2/buckets", said(422, {"code": "conflict", "message": "bucket exists"}), "log"),
         ("GET", "/api/v2/buckets", Said(200, b"<html>"), "proxy"),
     ],

@@ -28,7 +28,7 @@ from historian.influx import (
 )
 from historian.influx.query import quoted
 from historian.schema import Measurement
-from historian.spool import Spool, Verdict
+from historian.spool import Parcel, Spool, Verdict
 
 FIELDS = ("ActiveEnergyImport", "ActiveEnergyExport")
 START_MS = 1_800_000_000_000
@@ -188,9 +188,26 @@ async def test_a_long_answer_comes_in_chunks_and_is_one_series(server: InfluxSer
     assert found.column("ActiveEnergyImport") == list(range(25_000))
 
 
+async def test_what_is_older_than_the_retention_is_put_aside_in_one_go(
+    server: InfluxServer, sink: InfluxSink, tmp_path: Path
+) -> None:
+    set_up(server, 30)
+    async with Spool(tmp_path, SystemClock()) as spool:
+        old = b"\n".join(b"energy,point=m1 ActiveEnergyImport=%d 1500000000000" % number for number in range(1000))
+        await spool.append([Parcel("influx", Measurement.ENERGY, old, 1000, START_MS, START_MS)])
+        await (await writer_into(spool)).write([readings(0)])
+        forwarder = Forwarder(spool, sink, SystemClock())
+        await forwarder.drain()
+        state = await spool.state()
+        letters = await spool.dead_letters()
+    assert (state.lines, state.dead, count(server)) == (0, 1000, 50)
+    assert [letter.count for letter in letters] == [1000]
+    assert forwarder.state.posts < 10
+
+
 def test_set_up_may_be_run_again_and_sets_the_retention(influxd) -> None:
     made = InfluxServer(ServerOptions(influxd.url, "by_set_up"))
-    for days in (0, 30, 30):
+    for days in (0, 1, 30, 30):
         assert set_up(made, days).version.startswith("1.")
     (policies,) = InfluxQl(made, "by_set_up").ask('SHOW RETENTION POLICIES ON "by_set_up"')
     assert dict(zip(policies.column("name"), policies.column("duration"), strict=True)) == {"autogen": "720h0m0s"}

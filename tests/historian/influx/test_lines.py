@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from address_space.model.clock import ManualClock
 from address_space.model.quality import Reason
 from historian.api import Readings
-from historian.influx.lines import escaped_key, lines_of, tag_set
+from historian.influx.lines import LineWriter, Tags, escaped_key, lines_of, tag_set
 from historian.schema import Measurement, QualityFlag
+from historian.spool import Spool
 
 FIELDS = ("ActiveEnergyImport", "ActiveEnergyExport")
 
@@ -74,3 +77,17 @@ def test_any_text_is_one_word(text: str) -> None:
 
 def test_tags_stand_in_order_and_empty_ones_are_left_out() -> None:
     assert tag_set({"point": "m1", "site": "", "kind": "hot water"}) == ",kind=hot\\ water,point=m1"
+
+
+async def test_readings_without_a_row_are_no_lines_and_no_mistake(tmp_path: Path) -> None:
+    none = Readings(
+        Measurement.ENERGY_1H,
+        ("ActiveEnergyImport",),
+        np.empty(0, np.int64),
+        np.empty(0, np.int64),
+        np.empty((0, 1)),
+        np.empty((0, 1), np.uint32),
+    )
+    async with Spool(tmp_path, ManualClock()) as spool:
+        await LineWriter(spool, ["influx"], lambda _: Tags("elec1")).write([none])
+        assert (await spool.state()).parcels == 0
