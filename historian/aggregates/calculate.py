@@ -22,6 +22,8 @@ BAD = 0x80000000
 CALCULATED, INTERPOLATED, PARTIAL, MULTIPLE = 0x401, 0x402, 0x404, 0x410
 """Aggregate bits (5.3.3), each with the info type that they need."""
 _NS_PER_MS = 1_000_000
+_WHOLE = 100
+"""Percent."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,14 +74,12 @@ def calculate(
     if made.time_ns is not None:
         times = made.time_ns
     first, last = int(raw.time_ns[0]), int(raw.time_ns[-1])
+    lost = spans.beyond(first, last)
     if aggregate is not Aggregate.INTERPOLATIVE:
-        lost = spans.beyond(first, last)
         status = np.where(lost, np.uint32(BAD_NO_DATA), status)
         times = np.where(lost, spans.start_ns, times)
     if aggregate not in _NEVER_PARTIAL:
-        told = spans.partial(first, last) & ((status < BAD) | made.raw)
-        told &= status != BAD_NO_DATA
-        status = np.where(told, status | np.uint32(PARTIAL), status)
+        status = np.where(spans.partial(first, last) & ~lost, status | np.uint32(PARTIAL), status)
     return Processed(times, np.where(status >= BAD, np.nan, values), status.astype(np.uint32))
 
 
@@ -106,7 +106,6 @@ class _Made:
     values: Values
     status: Statuses | NDArray[np.int64]
     time_ns: Instants | None = None
-    raw: bool = False
 
 
 def _interpolative(case: _Case) -> _Made:
@@ -132,17 +131,24 @@ def _average(case: _Case) -> _Made:
 
 def _by_values(case: _Case, every: Segments, good: Segments) -> NDArray[np.int64]:
     """Status by the share of values (5.4.3.2.1)."""
-    bad = every.counted(np.isnan(case.raw.values))
-    return _status_of(case.configuration, good.count, bad, every.count)
+    bad = every.counted(~case.raw.usable)
+    return _status_of(case.configuration, good.count, bad, every.count, BAD)
 
 
 def _status_of(
-    configuration: Configuration, good: NDArray[np.generic], bad: NDArray[np.generic], total: NDArray[np.generic]
+    configuration: Configuration,
+    good: NDArray[np.generic],
+    bad: NDArray[np.generic],
+    total: NDArray[np.generic],
+    spoilt: int,
 ) -> NDArray[np.int64]:
+    """`spoilt` where there is too much bad, which is not asked where both percentages say the same (4.2.1.2)."""
     whole = np.maximum(total.astype(np.float64), 1e-9)
     enough = (total == 0) | (good / whole * 100 >= configuration.percent_good)
-    spoilt = bad / whole * 100 >= configuration.percent_bad
-    status = np.where(enough, CALCULATED, np.where(spoilt, BAD, UNCERTAIN | CALCULATED))
+    status = np.where(enough, CALCULATED, UNCERTAIN | CALCULATED)
+    if configuration.percent_good + configuration.percent_bad != _WHOLE:
+        too_bad = (bad > np.zeros_like(bad)) & (bad / whole * _WHOLE >= configuration.percent_bad)
+        status = np.where(too_bad, spoilt, status)
     return status.astype(np.int64)
 
 
@@ -191,33 +197,48 @@ def _time_average_2(case: _Case) -> _Made:
     parts = regions(case.raw, case.spans, case.simple(), BadValues.KEPT, stepped=case.stepped)
     count = len(case.spans)
     area, seconds = _area(case, parts)
-    good, bad = (parts.total(parts.duration_ns, which, count) for which in (parts.good, parts.bad))
-    status = _status_of(case.configuration, good, bad, parts.total(parts.duration_ns, None, count))
+    counts_as_bad = _counts_as_bad(case, parts)
+    good, bad = (parts.total(parts.duration_ns, which, count) for which in (~counts_as_bad, counts_as_bad))
+    whole = parts.total(parts.duration_ns, None, count)
+    status = _status_of(case.configuration, good, bad, whole, BAD | CALCULATED)
     return _Made(area / seconds, np.where(np.isnan(area), BAD_NO_DATA, status))
+
+
+def _counts_as_bad(case: _Case, parts: Regions) -> Mask:
+    """An uncertain region counts as good unless uncertain is to count as bad (5.4.3.2.1)."""
+    return ~parts.good if case.configuration.treat_uncertain_as_bad else parts.bad
 
 
 def _extreme(which: Extreme, *, actual_time: bool) -> Callable[[_Case], _Made]:
     def made(case: _Case) -> _Made:
         found = extremes(case.raw, case.spans, which)
+        doubtful = _doubtful(case, found.values, which)
         bits = np.where(found.multiple, MULTIPLE, 0)
         if not actual_time:
-            bits |= np.where(found.time_ns == case.spans.start_ns, 0, CALCULATED)
-        status = np.where(np.isnan(found.values), BAD_NO_DATA, np.where(_spoilt(case), UNCERTAIN, 0) | bits)
+            bits |= np.where(doubtful | (found.time_ns != case.spans.start_ns), CALCULATED, 0)
+        status = np.where(np.isnan(found.values), BAD_NO_DATA, np.where(doubtful, UNCERTAIN, 0) | bits)
         times = np.where(np.isnan(found.values), case.spans.start_ns, found.time_ns)
         return _Made(found.values, status, times if actual_time else None)
 
     return made
 
 
-def _spoilt(case: _Case) -> Mask:
-    """Whether an interval has a value that is not usable."""
-    found: Mask = Segments.of(case.raw, case.spans, None).counted(~case.raw.usable) > 0
-    return found
+def _doubtful(case: _Case, found: Values, which: Extreme) -> Mask:
+    """Whether an interval has a value that is not usable, or an uncertain one beyond the good ones (5.4.3.10)."""
+    raw = case.raw
+    doubtful: Mask = Segments.of(raw, case.spans, None).counted(~raw.usable) > 0
+    uncertain = raw.usable & ~raw.good
+    if uncertain.any():
+        furthest = extremes(raw, case.spans, which, uncertain).values
+        doubtful |= furthest < found if which is Extreme.LOW else furthest > found
+    return doubtful
 
 
 def _range(case: _Case) -> _Made:
-    low, high = (extremes(case.raw, case.spans, which).values for which in Extreme)
-    status = np.where(_spoilt(case), UNCERTAIN, 0) | CALCULATED
+    ends = {which: extremes(case.raw, case.spans, which).values for which in Extreme}
+    doubtful = np.logical_or.reduce([_doubtful(case, found, which) for which, found in ends.items()])
+    status = np.where(doubtful, UNCERTAIN, 0) | CALCULATED
+    low, high = ends[Extreme.LOW], ends[Extreme.HIGH]
     return _Made(high - low, np.where(np.isnan(low), BAD_NO_DATA, status))
 
 
@@ -227,23 +248,24 @@ def _end_of_raw(*, last: bool) -> Callable[[_Case], _Made]:
         some = every.count > 0
         values, status = case.none()
         times = case.spans.start_ns.copy()
-        place = (every.ends - 1 if last is not case.spans.reverse else every.begins)[some]
+        place = (every.ends - 1 if last else every.begins)[some]
         values[some], status[some], times[some] = (
             case.raw.values[place],
             case.raw.status[place],
             case.raw.time_ns[place],
         )
-        return _Made(values, status, times, raw=True)
+        return _Made(values, status, times)
 
     return made
 
 
 def _delta(case: _Case) -> _Made:
-    every, usable = Segments.of(case.raw, case.spans, None), Segments.of(case.raw, case.spans, case.raw.usable)
-    some = usable.count > 0
+    which = case.raw.good if case.counting is None else case.raw.usable
+    every, chosen = Segments.of(case.raw, case.spans, None), Segments.of(case.raw, case.spans, which)
+    some = chosen.count > 0
     values, status = case.none()
-    low, high = usable.begins[some], usable.ends[some] - 1
-    times, numbers = usable.time_ns, usable.values
+    low, high = chosen.begins[some], chosen.ends[some] - 1
+    times, numbers = chosen.time_ns, chosen.values
     certain = (times[low] == case.raw.time_ns[every.begins[some]]) & (
         times[high] == case.raw.time_ns[every.ends[some] - 1]
     )
@@ -251,7 +273,7 @@ def _delta(case: _Case) -> _Made:
         values[some] = numbers[high] - numbers[low]
     else:
         values[some], counted = Progress(case.raw, case.counting).between(times[low], times[high])
-        certain &= counted
+        certain &= counted & case.raw.good[which][low] & case.raw.good[which][high]
     status[some] = np.where(certain, CALCULATED, UNCERTAIN | CALCULATED)
     return _Made(values, status)
 
@@ -283,7 +305,8 @@ def _duration(*, bad: bool, percent: bool) -> Callable[[_Case], _Made]:
     def made(case: _Case) -> _Made:
         parts = regions(case.raw, case.spans, case.simple(), BadValues.KEPT, stepped=True)
         count = len(case.spans)
-        values = parts.total(parts.duration_ns, parts.bad if bad else parts.good, count) / _NS_PER_MS
+        chosen = _counts_as_bad(case, parts) if bad else parts.good
+        values = parts.total(parts.duration_ns, chosen, count) / _NS_PER_MS
         if percent:
             values = values / (parts.total(parts.duration_ns, None, count) / _NS_PER_MS) * 100
         return _Made(values, np.full(count, CALCULATED))

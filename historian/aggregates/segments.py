@@ -75,21 +75,21 @@ class Segments:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extremes:
-    """The least or greatest good value of each interval, when it was first there, and whether more than once."""
+    """The least or greatest value of each interval, when it was first there, and whether more than once."""
 
     values: Values
     time_ns: Instants
     multiple: Mask
 
 
-def extremes(raw: Raw, spans: Intervals, which: Extreme) -> Extremes:
-    """NaN and time 0 where an interval has no good value."""
-    good = Segments.of(raw, spans, raw.good)
-    some = good.count > 0
+def extremes(raw: Raw, spans: Intervals, which: Extreme, among: Mask | None = None) -> Extremes:
+    """NaN and time 0 where an interval has none `among` which to look: the good ones, unless others are wanted."""
+    chosen = Segments.of(raw, spans, raw.good if among is None else among)
+    some = chosen.count > 0
     values, times = np.full(len(spans), np.nan), np.zeros(len(spans), np.int64)
     multiple = np.zeros(len(spans), np.bool_)
-    found = good.reduced(np.minimum if which is Extreme.LOW else np.maximum)
+    found = chosen.reduced(np.minimum if which is Extreme.LOW else np.maximum)
     values[some] = found
-    times[some] = good.time_ns[good.first_where(good.values, found)]
-    multiple[some] = good.counted(good.values == good.spread(found))[some] > 1
+    times[some] = chosen.time_ns[chosen.first_where(chosen.values, found)]
+    multiple[some] = chosen.counted(chosen.values == chosen.spread(found))[some] > 1
     return Extremes(values, times, multiple)

@@ -6,6 +6,7 @@ HubError
     ├── CertificateProblem  the server's own certificate cannot be made or read
     ├── PatternError        a pattern of the filter operator Like cannot be understood
     ├── TooMuchHistory      one interval of a history read has more values than are read at once
+    ├── NoContinuationPoint one request would need more continuation points than a session may have
     └── CallRefused         a method cannot be called like this; status tells the client why
 """
 
@@ -34,6 +35,10 @@ class PatternError(OpcUaError):
 
 class TooMuchHistory(OpcUaError):
     """One interval of a history read has more values than are read at once."""
+
+
+class NoContinuationPoint(OpcUaError):
+    """One request would need more continuation points than a session may have."""
 
 
 class CallRefused(OpcUaError):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from asyncua import ua
+from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import extensionobject_from_binary
 
 from address_space.model.quantity import DataType
 from address_space.nodes.fast import PLANT_NAMESPACE, Resolve
@@ -15,14 +17,17 @@ from historian.api import HistoryReader
 from historian.errors import HistoryError
 from historian.rollups.limits import Changes, Ratings, unchanged
 from server.opcua.access import Right, SessionPolicy
-from server.opcua.errors import TooMuchHistory
+from server.opcua.errors import NoContinuationPoint, TooMuchHistory
 from server.opcua.event_items import Viewer
 from server.opcua.history_at_time import AtTimeAsk, at_times
 from server.opcua.history_events import EventAsk, EventHistory, EventPage, event_ask
+from server.opcua.history_points import NewPoints, goes_on
 from server.opcua.history_processed import Processing
 from server.opcua.history_raw import raw_ask
 from server.opcua.history_source import Ask, Rollups, Source
 from server.opcua.history_variable import Answer, Variable
+from server.opcua.ranges import well_formed
+from server.opcua.reading import wrong_encoding
 from server.opcua.request import Request, fault
 
 if TYPE_CHECKING:
@@ -38,6 +43,8 @@ _HISTORY_DATA = ua.ObjectIds.HistoryData_Encoding_DefaultBinary
 _MODIFIED_DATA = ua.ObjectIds.HistoryModifiedData_Encoding_DefaultBinary
 _HISTORY_EVENT = ua.ObjectIds.HistoryEvent_Encoding_DefaultBinary
 _NULL_EXTENSION = b"\0\0\0"
+_NO_OPERATIONS = _I32.pack(0) + _I32.pack(0)
+"""OperationResults and their diagnostics."""
 _VALUES_PER_CALL = 100_000
 _FEWEST_PER_NODE = 1_000
 _TEXTS = (DataType.STRING, DataType.LOCALIZED_TEXT)
@@ -46,7 +53,7 @@ _NO_DATA = int(ua.StatusCodes.GoodNoData)
 
 
 class HistoryService:
-    """Answers HistoryRead as bytes. `rollups`, where there are any, are asked before the stored values are."""
+    """Answers HistoryRead and HistoryUpdate as bytes; `rollups`, where there are any, are asked before the values."""
 
     def __init__(
         self,
@@ -73,7 +80,7 @@ class HistoryService:
     async def read(self, request: Request) -> bytes:
         """Results and diagnostics of a HistoryReadRequest, behind the response header."""
         session = request.owner
-        asked = request.decode(ua.HistoryReadParameters)
+        asked = _parameters(request)
         nodes = asked.NodesToRead
         if not nodes:
             raise fault(ua.StatusCodes.BadNothingToDo)
@@ -83,22 +90,42 @@ class HistoryService:
             raise fault(ua.StatusCodes.BadUserAccessDenied)
         if asked.ReleaseContinuationPoints:
             return _results([_release(session, node.ContinuationPoint) for node in nodes])
+        asking = _Asking.of(asked.HistoryReadDetails, len(nodes), fresh=not all(goes_on(node) for node in nodes))
         timestamps = Timestamps(int(asked.TimestampsToReturn))
-        if timestamps is Timestamps.NEITHER:
+        if timestamps is Timestamps.NEITHER and asking.events is None:
             raise fault(ua.StatusCodes.BadTimestampsToReturnInvalid)
-        asking = _Asking.of(asked.HistoryReadDetails, len(nodes))
         most = min(self._limits.history_values, max(_VALUES_PER_CALL // len(nodes), _FEWEST_PER_NODE))
+        # All are taken first: points that this request makes must not push out those that it goes on from.
+        asks = [self._ask(session, node, asking, place) for place, node in enumerate(nodes)]
+        points = NewPoints(session, self._limits.history_points)
         written = []
-        for place, node in enumerate(nodes):
-            ask = self._ask(session, node, asking, place)
+        for node, ask in zip(nodes, asks, strict=True):
             if ask == _NO_DATA:
                 written.append(_refused(_NO_DATA, modified=True))
                 continue
-            written.append(await self._answered(session, node.NodeId, ask, most, timestamps))
+            written.append(await self._answered(points, node.NodeId, ask, most, timestamps))
         return _results(written)
 
+    def update(self, request: Request) -> bytes:
+        """Results of a HistoryUpdateRequest: clients change no history, and each operation is told so (6.8)."""
+        session = request.owner
+        changes = request.decode(ua.HistoryUpdateParameters).HistoryUpdateDetails
+        if not changes:
+            raise fault(ua.StatusCodes.BadNothingToDo)
+        if len(changes) > self._limits.nodes_per_history_read:
+            raise fault(ua.StatusCodes.BadTooManyOperations)
+        if not self._policy.may(session.user, Right.HISTORY):
+            raise fault(ua.StatusCodes.BadUserAccessDenied)
+        return _results([_U32.pack(self._unchanged(session, change)) + _NO_OPERATIONS for change in changes])
+
+    def _unchanged(self, session: HubSession, change: Any) -> int:
+        if not isinstance(change, ua.HistoryUpdateDetails):
+            return int(ua.StatusCodes.BadHistoryOperationInvalid)
+        found = self._historised(session, change.NodeId)
+        return found if isinstance(found, int) else _UNSUPPORTED
+
     async def _answered(
-        self, session: HubSession, node: ua.NodeId, ask: Ask | EventAsk | int, most: int, timestamps: Timestamps
+        self, points: NewPoints, node: ua.NodeId, ask: Ask | EventAsk | int, most: int, timestamps: Timestamps
     ) -> bytes:
         if isinstance(ask, int):
             return _refused(ask)
@@ -106,18 +133,20 @@ class HistoryService:
             if isinstance(ask, EventAsk):
                 assert self._events is not None  # noqa: S101  # _ask refuses without them
                 page = await ask.page(self._events, min(most, self._limits.history_events))
-                return _events(page, _kept(session, node, page.following))
+                return _events(page, points.keep(node, page.following))
             assert self._source is not None  # noqa: S101  # _historised refuses without one
             answer = await ask.page(self._source, most)
+            return _told(answer, points.keep(node, answer.following), timestamps)
+        except NoContinuationPoint:
+            return _refused(int(ua.StatusCodes.BadNoContinuationPoints))
         except TooMuchHistory:
             return _refused(int(ua.StatusCodes.BadResourceUnavailable))
         except HistoryError:
             return _refused(int(ua.StatusCodes.BadNoCommunication))
-        return _told(answer, _kept(session, node, answer.following), timestamps)
 
     def _ask(self, session: HubSession, node: Any, asking: _Asking, place: int) -> Ask | EventAsk | int:
         """What one node is asked for, or the status that refuses it."""
-        if node.ContinuationPoint:
+        if goes_on(node):
             continued: tuple[ua.NodeId, Ask | EventAsk] | None = session.history_points.take(node.ContinuationPoint)
             if continued is None or continued[0] != node.NodeId:
                 return int(ua.StatusCodes.BadContinuationPointInvalid)
@@ -128,10 +157,9 @@ class HistoryService:
         if isinstance(variable, int):
             return variable
         if node.IndexRange:
-            return int(ua.StatusCodes.BadIndexRangeNoData)
-        if node.DataEncoding is not None and node.DataEncoding.Name not in (None, "", "Default Binary"):
-            return int(ua.StatusCodes.BadDataEncodingUnsupported)
-        return asking.of_node(variable, place)
+            wrong = not well_formed(node.IndexRange)
+            return int(ua.StatusCodes.BadIndexRangeInvalid if wrong else ua.StatusCodes.BadNotSupported)
+        return wrong_encoding(node.DataEncoding) or asking.of_node(variable, place)
 
     def _historised(self, session: HubSession, node: ua.NodeId) -> Variable | int:
         if node.NamespaceIndex == PLANT_NAMESPACE and isinstance(node.Identifier, str):
@@ -160,9 +188,12 @@ class _Asking:
         self._at = at
 
     @classmethod
-    def of(cls, details: Any, nodes: int) -> _Asking:
+    def of(cls, details: Any, nodes: int, *, fresh: bool) -> _Asking:
+        """Where no node is `fresh`, all go on with what they were asked for, and the details do not matter (6.3)."""
         if not isinstance(details, ua.HistoryReadDetails):
             raise fault(ua.StatusCodes.BadHistoryOperationInvalid)
+        if not fresh:
+            return cls(details, None, None)
         processing: Processing | int | None = None
         at: tuple[int, ...] | int | None = None
         if isinstance(details, ua.ReadProcessedDetails):
@@ -176,7 +207,9 @@ class _Asking:
     @property
     def events(self) -> ua.ReadEventDetails | None:
         """Details of a request for events."""
-        return self._details if type(self._details) is ua.ReadEventDetails else None
+        plain = type(self._details) is ua.ReadEventDetails
+        unmodified = type(self._details) is ua.ReadEventDetails2 and not self._details.ReadModified
+        return self._details if plain or unmodified else None
 
     @property
     def modified(self) -> bool:
@@ -198,8 +231,19 @@ class _Asking:
         return ask
 
 
-def _kept(session: HubSession, node: ua.NodeId, following: object | None) -> bytes | None:
-    return None if following is None else session.history_points.keep((node, following))
+def _parameters(request: Request) -> Any:
+    try:
+        return request.decode(ua.HistoryReadParameters)
+    except ua.UaStatusCodeError as broken:
+        if request.decoded(_timestamps_asked) not in tuple(Timestamps):
+            raise fault(ua.StatusCodes.BadTimestampsToReturnInvalid) from broken
+        raise
+
+
+def _timestamps_asked(data: Buffer) -> int:
+    """What stands behind the details, whether it is a TimestampsToReturn or not."""
+    extensionobject_from_binary(data)
+    return int(_I32.unpack(data.read(_I32.size))[0])
 
 
 def _release(session: HubSession, point: bytes | None) -> bytes:

@@ -23,31 +23,36 @@ _ONE_BY_ONE = 100
 
 @dataclass(frozen=True, slots=True)
 class AtTimeAsk:
-    """Values at certain times, in the order asked for."""
+    """Values at certain times from the `first` on, in the order asked for; all nodes of a request share the times."""
 
     variable: Variable
     at_ns: tuple[int, ...]
     simple: bool
+    first: int = 0
 
     async def page(self, source: Source, most: int) -> Answer:
         """At most `most` of them, made of stored values whatever the rollups are."""
-        taken = np.array(self.at_ns[:most], np.int64)
+        taken = np.array(self.at_ns[self.first : self.first + most], np.int64)
         values, codes = await self._read(source.reader, taken)
-        rest = self.at_ns[len(values) :]
+        told = self.first + len(values)
+        following = replace(self, first=told) if told < len(self.at_ns) else None
         kind = int(self.variable.quantity.value.data_type)
-        return Answer(0, kind, taken[: len(values)], values, codes, replace(self, at_ns=rest) if rest else None)
+        return Answer(0, kind, taken[: len(values)], values, codes, following)
 
     async def _read(self, reader: HistoryReader, at_ns: Instants) -> tuple[Values, Statuses]:
         """Values of the first times, of all where stored values do not lie too dense between them."""
         configuration = Configuration()
-        parts, full = await around(reader, self.variable, int(at_ns.min()), int(at_ns.max()), _DENSE)
+        parts, full = await around(reader, self.variable, int(at_ns.min()), int(at_ns.max()), _DENSE, configuration)
         stepped = self.variable.stepped
         if not full:
             return value_at(raw_of(parts, configuration), at_ns, configuration, stepped=stepped, simple=self.simple)
         found = []
         for moment in at_ns[:_ONE_BY_ONE].tolist():
             edge_ms = moment // NS_PER_MS + 1
-            near = [await beside(reader, self.variable, edge_ms, backward=backward) for backward in (True, False)]
+            near = [
+                await beside(reader, self.variable, edge_ms, configuration, backward=backward)
+                for backward in (True, False)
+            ]
             one = np.array([moment], np.int64)
             found.append(value_at(raw_of(near, configuration), one, configuration, stepped=stepped, simple=self.simple))
         values, codes = zip(*found, strict=True)

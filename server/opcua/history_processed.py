@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from asyncua import ua
 
 from address_space.model.quantity import DataType
@@ -22,6 +23,8 @@ VALUES_AT_ONCE = 1_000_000
 """Stored values that one page of one node is made of, at most."""
 _IN_A_THREAD = 20_000
 """From as many values on they are worked on beside the other clients."""
+_INVALID_INPUTS = int(ua.StatusCodes.BadAggregateInvalidInputs)
+"""Percentages that contradict each other, and what a variable's type has no room for (OPC 10000-13 4.2.1.2, 5.3.2)."""
 _NUMBERS = {number.value: number for number in Aggregate}
 NUMBERS_ONLY = frozenset(
     {
@@ -39,7 +42,7 @@ NUMBERS_ONLY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ProcessedAsk:
-    """Intervals of `width_ns` from start to end, which lies before the start where time flows backward."""
+    """Intervals of `width_ns` (0: one of all) from start to end, which lies before it where time flows backward."""
 
     variable: Variable
     aggregate: Aggregate
@@ -63,14 +66,18 @@ class ProcessedAsk:
             following = replace(self, start_ns=edge)
         if spans.reverse:
             found = found.reversed()
-        return Answer(0, self._kind(), found.time_ns, found.values, found.status, following)
+        kind = self._kind()
+        values, status = found.values, found.status
+        if kind == int(DataType.UINT32) and (values < 0).any():
+            status = np.where(values < 0, np.uint32(_INVALID_INPUTS), status)
+        return Answer(0, kind, found.time_ns, values, status, following)
 
     async def _from_values(self, reader: HistoryReader, spans: Intervals) -> tuple[Intervals, Processed, bool]:
         """Of as many intervals as can be told at once, and whether these are not all."""
         cut = False
         while True:
             low, high = int(spans.edges_ns[0]), int(spans.edges_ns[-1])
-            parts, full = await around(reader, self.variable, low, high, VALUES_AT_ONCE)
+            parts, full = await around(reader, self.variable, low, high, VALUES_AT_ONCE, self.configuration)
             if not full:
                 break
             if len(spans) == 1:
@@ -122,8 +129,10 @@ class Processing:
             return int(ua.StatusCodes.BadInvalidArgument)
         configuration = _configuration(details.AggregateConfiguration)
         if not configuration.consistent:
-            return int(ua.StatusCodes.BadAggregateConfigurationRejected)
-        width = round(min(width_ms, 2.0 * abs(end - start) / NS_PER_MS) * NS_PER_MS)
+            return _INVALID_INPUTS
+        whole = abs(end - start)
+        # As long as all, or longer, makes one whole interval (OPC 10000-13 Table 12).
+        width = round(width_ms * NS_PER_MS) if width_ms * NS_PER_MS < whole else 0
         return cls(start, end, width, tuple(details.AggregateType), configuration)
 
     def ask(self, variable: Variable, place: int) -> ProcessedAsk | int:
@@ -135,7 +144,7 @@ class Processing:
         definition = variable.quantity.value
         numeric = not definition.enumeration and definition.data_type not in (DataType.BOOLEAN, DataType.DATETIME)
         if aggregate in NUMBERS_ONLY and not numeric:
-            return int(ua.StatusCodes.BadAggregateInvalidInputs)
+            return int(ua.StatusCodes.BadAggregateNotSupported)
         return ProcessedAsk(variable, aggregate, self.configuration, self.start_ns, self.end_ns, self.width_ns)
 
 

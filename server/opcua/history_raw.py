@@ -1,4 +1,4 @@
-"""HistoryRead of stored values (OPC 10000-11 6.5.3)."""
+"""HistoryRead of stored values (OPC 10000-11 6.5.3), with bounds as 4.6 wants them."""
 
 from __future__ import annotations
 
@@ -9,54 +9,79 @@ import numpy as np
 from asyncua import ua
 
 from address_space.model.clock import from_datetime
+from address_space.model.value import Instants
 from historian.api import HistoryReader, Series
 from server.opcua.history_moments import NULL_TIMES_NS
 from server.opcua.history_source import Source
 from server.opcua.history_variable import EMPTY, FOREVER_MS, NS_PER_MS, Answer, Variable
 
-_LAST_MS = 9_000_000_000_000
-"""Nanoseconds of later times do not fit 64 bits."""
+_LAST_NS = 9_000_000_000_000 * NS_PER_MS
+"""Later times do not fit 64 bits."""
 _BOUND_MISSING = int(ua.StatusCodes.BadBoundNotFound)
+_NO_DATA = int(ua.StatusCodes.GoodNoData)
+_BEYOND_NS = 1_000_000_000
+"""How far behind the last value told a bound is missing where no end was given (4.6, Table 1)."""
+
+Part = tuple[Instants, Series]
+"""Values with their exact times."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawAsk:
-    """What is still to be returned of one node: times in [low_ms, high_ms), at most `left` values (None: all).
+    """What is still to be returned of one node: values of [low_ms, high_ms), and bounds where they are wanted.
 
-    first_bound_ms, last_bound_ms  where the bounds in the order of time are looked for; None where none are wanted
+    most      values a page, bounds included; None: all. Where an end is open it is what is left altogether
+    first_ns  where the first bound in the order of time told is looked for, None where it is not wanted
+    last_ns   the same of the last one
+    told_ns   the last time told, where bounds are wanted
     """
 
     variable: Variable
     low_ms: int
     high_ms: int
     reverse: bool
-    left: int | None
-    first_bound_ms: int | None = None
-    last_bound_ms: int | None = None
+    most: int | None
+    first_ns: int | None = None
+    last_ns: int | None = None
+    told_ns: int | None = None
 
     async def page(self, source: Source, most: int) -> Answer:
-        """At most `most` values and the bounds."""
+        """At most `most` values and bounds."""
         reader = source.reader
-        room = most if self.left is None else min(self.left, most)
-        parts: list[Series] = []
-        if self.first_bound_ms is not None:
-            parts.append(await self._bound(reader, self.first_bound_ms, first=True))
-            room -= len(parts[0].values)
+        whole = most if self.most is None else min(self.most, most)
+        room = whole
+        parts: list[Part] = []
+        if self.first_ns is not None:
+            parts.append(await self._bound(reader, self.first_ns, backward=not self.reverse))
+            room -= 1
         series = await self._values(reader, room)
-        parts.append(series)
-        left = None if self.left is None else self.left - sum(len(part.values) for part in parts)
+        room -= len(series.values)
+        parts.append((series.time_ms * NS_PER_MS, series))
         following: RawAsk | None = None
-        if series.more and (left is None or left > 0 or self.last_bound_ms is not None or self._closed):
-            following = self._after(int(series.time_ms[-1]) if len(series.time_ms) else None, left)
-        elif self.last_bound_ms is not None and (left is None or left > 0):
-            parts.append(await self._bound(reader, self.last_bound_ms, first=False))
-        whole = _joined(parts)
+        if series.more:
+            following = self._after(parts, whole - room)
+        elif self.last_ns is not None and room > 0:
+            parts.append(await self._bound(reader, self.last_ns, backward=self.reverse))
+        elif self.last_ns is not None:
+            following = replace(self, low_ms=self.high_ms, first_ns=None)
+        elif self.told_ns is not None and room > 0:
+            beyond_ns = -_BEYOND_NS if self.reverse else _BEYOND_NS
+            parts.append(_missing(_last_of(parts, self.told_ns) + beyond_ns))
+        elif self.told_ns is not None:
+            following = self._after(parts, whole)
+        return self._told(parts, following)
+
+    def _told(self, parts: list[Part], following: RawAsk | None) -> Answer:
+        kind = int(self.variable.quantity.value.data_type)
+        if len(parts) == 1:
+            ((times, only),) = parts
+            return Answer(0 if len(times) else _NO_DATA, kind, times, only.values, only.status, following)
         return Answer(
-            0 if len(whole.values) else int(ua.StatusCodes.GoodNoData),
-            int(self.variable.quantity.value.data_type),
-            whole.time_ms * NS_PER_MS,
-            whole.values,
-            whole.status,
+            0,
+            kind,
+            np.concatenate([times for times, _ in parts]),
+            np.concatenate([series.values for _, series in parts]),
+            np.concatenate([series.status for _, series in parts]).astype(np.uint32),
             following,
         )
 
@@ -73,28 +98,29 @@ class RawAsk:
         )
         return found if room > 0 else replace(EMPTY, more=len(found.values) > 0)
 
-    async def _bound(self, reader: HistoryReader, at_ms: int, *, first: bool) -> Series:
-        """The value next to the interval on one side; BadBoundNotFound at its edge where there is none."""
-        backward = first != self.reverse
-        low, high = (-FOREVER_MS, at_ms + 1) if backward else (at_ms, FOREVER_MS)
+    async def _bound(self, reader: HistoryReader, at_ns: int, *, backward: bool) -> Part:
+        """The value at a time, or the nearest one before it or behind it; BadBoundNotFound there if there is none."""
+        edge_ms = at_ns // NS_PER_MS if backward else -(-at_ns // NS_PER_MS)
+        low, high = (-FOREVER_MS, edge_ms + 1) if backward else (edge_ms, FOREVER_MS)
         found = await reader.read_raw(self.variable.uid, self.variable.quantity, low, high, 1, newest_first=backward)
-        if len(found.values):
-            return replace(found, more=False)
-        edge = min(max(at_ms, -_LAST_MS), _LAST_MS)
-        return Series(np.array([edge]), np.array([np.nan]), np.array([_BOUND_MISSING], np.uint32))
+        return (found.time_ms * NS_PER_MS, found) if len(found.values) else _missing(at_ns)
 
     @property
     def _closed(self) -> bool:
         """Whether both ends of the interval were given, so that a limit cuts it instead of making it."""
         return self.low_ms > -FOREVER_MS and self.high_ms < FOREVER_MS
 
-    def _after(self, last_ms: int | None, left: int | None) -> RawAsk | None:
-        """What is left behind `last_ms`. The limit holds per call where both ends were given."""
-        if left is not None and left <= 0 and not self._closed:
+    def _after(self, parts: list[Part], told: int) -> RawAsk | None:
+        """What is left behind a page of `told` values. The limit holds per call where both ends were given."""
+        left = self.most if self._closed or self.most is None else self.most - told
+        if left is not None and left <= 0:
             return None
-        rest = replace(self, first_bound_ms=None, left=self.left if self._closed else left)
-        if last_ms is None:
+        told_ns = None if self.told_ns is None else _last_of(parts, self.told_ns)
+        rest = replace(self, first_ns=None, most=left, told_ns=told_ns)
+        series = parts[-1][1]
+        if not len(series.time_ms):
             return rest
+        last_ms = int(series.time_ms[-1])
         return replace(rest, high_ms=last_ms) if self.reverse else replace(rest, low_ms=last_ms + 1)
 
 
@@ -102,42 +128,47 @@ def raw_ask(variable: Variable, details: Any) -> RawAsk | int:
     """The interval in the order asked for (6.5.3.2); start is part of it and end is not."""
     start, end = _moment(details.StartTime), _moment(details.EndTime)
     most = int(details.NumValuesPerNode) or None
-    bounds = bool(details.ReturnBounds)
     if (start is None) + (end is None) + (most is None) > 1:
         return int(ua.StatusCodes.BadHistoryOperationInvalid)
-    if start is None and end is not None:
-        edge = end // NS_PER_MS
-        return _bounded(RawAsk(variable, -FOREVER_MS, edge + 1, reverse=True, left=most), edge, None, bounds=bounds)
-    if end is None and start is not None:
-        edge = -(-start // NS_PER_MS)
-        return _bounded(RawAsk(variable, edge, FOREVER_MS, reverse=False, left=most), edge, None, bounds=bounds)
-    if start is None or end is None:
-        return int(ua.StatusCodes.BadHistoryOperationInvalid)
-    if start <= end:
-        low, high = -(-start // NS_PER_MS), -(-end // NS_PER_MS)
-        ask = RawAsk(variable, low, high + (1 if start == end else 0), reverse=False, left=most)
-        return _bounded(ask, low, None if start == end else high, bounds=bounds)
-    high, low = start // NS_PER_MS, end // NS_PER_MS
-    return _bounded(RawAsk(variable, low + 1, high + 1, reverse=True, left=most), high, low, bounds=bounds)
+    bounds = bool(details.ReturnBounds)
+    if start is None:
+        assert end is not None  # noqa: S101  # two of the three are given
+        return _backward(variable, end, None, most, bounds=bounds)
+    if end is not None and end < start:
+        return _backward(variable, start, end, most, bounds=bounds)
+    return _forward(variable, start, end, most, bounds=bounds)
 
 
-def _bounded(ask: RawAsk, first_ms: int, last_ms: int | None, *, bounds: bool) -> RawAsk:
-    """With bounds, a value at the edge itself is the bound and must not come twice."""
+def _forward(variable: Variable, start: int, end: int | None, most: int | None, *, bounds: bool) -> RawAsk:
+    low = -(-start // NS_PER_MS)
+    high = FOREVER_MS if end is None else -(-end // NS_PER_MS)
+    if end == start:
+        high = start // NS_PER_MS + 1
     if not bounds:
-        return ask
-    if ask.reverse:
-        return replace(ask, high_ms=min(ask.high_ms, first_ms), first_bound_ms=first_ms, last_bound_ms=last_ms)
-    return replace(ask, low_ms=max(ask.low_ms, first_ms + 1), first_bound_ms=first_ms, last_bound_ms=last_ms)
-
-
-def _joined(parts: list[Series]) -> Series:
-    if len(parts) == 1:
-        return parts[0]
-    return Series(
-        np.concatenate([part.time_ms for part in parts]),
-        np.concatenate([part.values for part in parts]),
-        np.concatenate([part.status for part in parts]).astype(np.uint32),
+        return RawAsk(variable, low, high, reverse=False, most=most)
+    # What is stored at the start is the bound and must not come twice; where start is end, the next value is the other.
+    inner = start // NS_PER_MS + 1
+    last = end + 1 if end == start else end
+    return RawAsk(
+        variable, inner, max(high, inner), reverse=False, most=most, first_ns=start, last_ns=last, told_ns=start
     )
+
+
+def _backward(variable: Variable, start: int, end: int | None, most: int | None, *, bounds: bool) -> RawAsk:
+    low = -FOREVER_MS if end is None else end // NS_PER_MS + 1
+    if not bounds:
+        return RawAsk(variable, low, start // NS_PER_MS + 1, reverse=True, most=most)
+    inner = -(-start // NS_PER_MS)
+    return RawAsk(variable, low, max(inner, low), reverse=True, most=most, first_ns=start, last_ns=end, told_ns=start)
+
+
+def _last_of(parts: list[Part], otherwise_ns: int) -> int:
+    return next((int(times[-1]) for times, _ in reversed(parts) if len(times)), otherwise_ns)
+
+
+def _missing(at_ns: int) -> Part:
+    time_ns = np.array([min(max(at_ns, -_LAST_NS), _LAST_NS)], np.int64)
+    return time_ns, Series(time_ns // NS_PER_MS, np.array([np.nan]), np.array([_BOUND_MISSING], np.uint32))
 
 
 def _moment(moment: Any) -> int | None:

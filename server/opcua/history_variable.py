@@ -20,7 +20,6 @@ _NEXT = 2
 """Values beside an interval: two make a line to go on along."""
 _FURTHER = 500
 """How many of them are looked at where the next ones are bad."""
-_BAD = 0x80000000
 EMPTY = Series(np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint32))
 
 
@@ -60,24 +59,26 @@ class Answer:
 
 
 async def around(
-    reader: HistoryReader, variable: Variable, low_ns: int, high_ns: int, most: int
+    reader: HistoryReader, variable: Variable, low_ns: int, high_ns: int, most: int, configuration: Configuration
 ) -> tuple[list[Series], bool]:
     """Stored values from low to high with those next to them on both sides, rising; and whether `most` cut them."""
     low_ms, high_ms = low_ns // NS_PER_MS, -(-high_ns // NS_PER_MS) + 1
     inside = await reader.read_raw(variable.uid, variable.quantity, low_ms, high_ms, most)
-    before = await beside(reader, variable, low_ms, backward=True)
+    before = await beside(reader, variable, low_ms, configuration, backward=True)
     if inside.more:
         return [before, replace(inside, more=False)], True
-    return [before, inside, await beside(reader, variable, high_ms, backward=False)], False
+    return [before, inside, await beside(reader, variable, high_ms, configuration, backward=False)], False
 
 
-async def beside(reader: HistoryReader, variable: Variable, edge_ms: int, *, backward: bool) -> Series:
-    """The nearest values before an edge, or from it on; further ones too where the nearest are bad. Rising."""
+async def beside(
+    reader: HistoryReader, variable: Variable, edge_ms: int, configuration: Configuration, *, backward: bool
+) -> Series:
+    """The nearest values before an edge, or from it on; further ones too where the nearest are not usable. Rising."""
     low, high = (-FOREVER_MS, edge_ms) if backward else (edge_ms, FOREVER_MS)
     found = EMPTY
     for most in (_NEXT, _FURTHER):
         found = await reader.read_raw(variable.uid, variable.quantity, low, high, most, newest_first=backward)
-        usable = ~np.isnan(found.values) & (found.status < _BAD)
+        usable = raw_of([found], configuration).usable
         if not found.more or int(usable.sum()) >= (_NEXT if backward else 1):
             break
     if not backward:

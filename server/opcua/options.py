@@ -34,7 +34,7 @@ class Limits:
     event_queue_least: int = 10
     references_per_node: int = 1_000
     browse_points: int = 1_000
-    history_points: int = 20
+    history_points: int = 100
     history_values: int = 10_000
     history_events: int = 1_000
     notifications_per_publish: int = 10_000

@@ -47,6 +47,15 @@ _EU_RANGE = ua.RelativePathElement(
 _READABLE_ENCODINGS = ("Default Binary", "Default XML", "Default JSON")
 
 
+def wrong_encoding(encoding: ua.QualifiedName | None, *, of_value: bool = True) -> int:
+    """Why a DataEncoding cannot be had, 0 where it can."""
+    if encoding is None or not encoding.Name:
+        return 0
+    if not of_value or encoding.Name not in _READABLE_ENCODINGS:
+        return int(ua.StatusCodes.BadDataEncodingInvalid)
+    return 0 if encoding.Name == _READABLE_ENCODINGS[0] else int(ua.StatusCodes.BadDataEncodingUnsupported)
+
+
 class ReadService:
     """Answers Read requests as bytes."""
 
@@ -139,12 +148,7 @@ class ReadService:
 
     def wrong_encoding(self, node: ua.ReadValueId) -> int:
         """Why a DataEncoding cannot be had, 0 where it can (Part 4 5.11.2.4)."""
-        encoding = node.DataEncoding
-        if encoding is None or not encoding.Name:
-            return 0
-        if node.AttributeId != ua.AttributeIds.Value or encoding.Name not in _READABLE_ENCODINGS:
-            return int(ua.StatusCodes.BadDataEncodingInvalid)
-        return 0 if encoding.Name == _READABLE_ENCODINGS[0] else int(ua.StatusCodes.BadDataEncodingUnsupported)
+        return wrong_encoding(node.DataEncoding, of_value=node.AttributeId == ua.AttributeIds.Value)
 
     def is_numeric(self, node: ua.NodeId) -> bool:
         """Whether a variable holds numbers, by its value or where that is null by its data type."""

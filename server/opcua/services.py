@@ -40,6 +40,7 @@ _OPERATIONS = {
     "BrowseNext": "nodes_per_browse",
     "Call": "nodes_per_call",
     "HistoryRead": "nodes_per_history_read",
+    "HistoryUpdate": "nodes_per_history_read",
     "TranslateBrowsePathsToNodeIds": "nodes_per_translate",
     "RegisterNodes": "nodes_per_register",
     "UnregisterNodes": "nodes_per_register",
@@ -112,6 +113,9 @@ def _looking(parts: Parts) -> dict[str, Service]:
     async def history(_: HubProcessor, request: Request) -> bytes:
         return await parts.history.read(request)
 
+    def history_update(_: HubProcessor, request: Request) -> bytes:
+        return parts.history.update(request)
+
     async def browse(_: HubProcessor, request: Request) -> bytes:
         return await parts.browses.browse(request)
 
@@ -138,6 +142,7 @@ def _looking(parts: Parts) -> dict[str, Service]:
     return {
         "Read": Service(read),
         "HistoryRead": Service(history),
+        "HistoryUpdate": Service(history_update),
         "Browse": Service(browse),
         "BrowseNext": Service(browse_next),
         "TranslateBrowsePathsToNodeIds": Service(translate),

@@ -155,7 +155,6 @@ def test_more_publish_requests_than_the_server_keeps_are_refused_oldest_first(ca
         ("DeleteNodes", {"nodesToDelete": [{"nodeId": POWER}]}),
         ("AddReferences", {"referencesToAdd": []}),
         ("DeleteReferences", {"referencesToDelete": []}),
-        ("HistoryUpdate", {"historyUpdateDetails": []}),
         ("FindServersOnNetwork", {}),
         ("RegisterServer", {}),
         ("RegisterServer2", {}),

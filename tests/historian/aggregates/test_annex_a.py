@@ -43,7 +43,7 @@ CONFIGURATIONS = {
     5: (False, Configuration()),
 }
 _BITS = {"i": 0x402, "c": 0x401, "p": 0x404, "m": 0x410, "u": 0x40A40000, "U": UNCERTAIN}
-_TOKEN = re.compile(r"(-|B|[0-9.]+)([icpmuU]*)(?:@([0-9]+))?")
+_TOKEN = re.compile(r"(-?[0-9.]+|-|B)([icpmuU]*)(?:@([0-9]+))?")
 
 TABLES = [
     line.split()

@@ -98,3 +98,15 @@ def test_delta_is_what_was_counted_between_the_first_and_the_last_reading() -> N
     found = read(Aggregate.DELTA, rows, [0, 10, 20], Counting(Limits(rollover=1000.0)))
     assert found.values.tolist() == [17, 0]
     assert found.status.tolist() == [CERTAIN | 0x4, CERTAIN | 0x4]
+
+
+def test_delta_between_readings_that_are_in_doubt_is_in_doubt() -> None:
+    times, values = BASE_NS + np.array([1, 5, 9], np.int64) * S, np.array([10.0, 12.0, 17.0])
+    spans = Intervals(BASE_NS + np.array([0, 10], np.int64) * S)
+    for doubtful, code in ((0, DOUBTFUL), (1, CERTAIN), (2, DOUBTFUL)):
+        status = np.zeros(3, np.uint32)
+        status[doubtful] = 0x40910000
+        raw = Raw(times, values, status, Configuration())
+        found = calculate(Aggregate.DELTA, raw, spans, Configuration(), stepped=True, counting=Counting(Limits()))
+        assert found.values.tolist() == [7]
+        assert found.status.tolist() == [code | PARTIAL]

@@ -145,6 +145,23 @@ async def test_events_are_read_where_they_are_seen(client: Client, node: str, ex
     assert found == expected
 
 
+async def test_timestamps_do_not_matter_to_events_and_the_newer_details_are_understood(client: Client) -> None:
+    null = ua.get_win_epoch()
+    server = ua.HistoryReadValueId(ua.NodeId(ua.ObjectIds.Server), None, ua.QualifiedName(), None)
+    for details, code in (
+        (ua.ReadEventDetails(2, _at(0), null, _filter()), 0),
+        (ua.ReadEventDetails2(2, _at(0), null, _filter(), False), 0),
+        (ua.ReadEventDetails2(2, _at(0), null, _filter(), True), ua.StatusCodes.BadHistoryOperationUnsupported),
+        (ua.ReadEventDetailsSorted(2, _at(0), null, _filter(), []), ua.StatusCodes.BadHistoryOperationUnsupported),
+    ):
+        params = ua.HistoryReadParameters(details, ua.TimestampsToReturn.Neither, False, [server])
+        if code:
+            params.TimestampsToReturn = ua.TimestampsToReturn.Source
+        (result,) = await client.uaclient.history_read(params)
+        assert result.StatusCode.value == code
+        assert code or _seconds(result) == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("start", "end", "most", "expected"),
     [

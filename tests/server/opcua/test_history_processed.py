@@ -154,9 +154,9 @@ async def test_times_that_cannot_be_meant_are_invalid(client, details: Any) -> N
 
 
 @pytest.mark.usefixtures("ramp")
-async def test_percentages_that_contradict_each_other_are_rejected(client) -> None:
+async def test_percentages_that_contradict_each_other_are_refused(client) -> None:
     (result,) = await _read(client, _details(Aggregate.AVERAGE, bad=40, good=50), _POWER)
-    assert result.StatusCode.value == _STATUS.BadAggregateConfigurationRejected
+    assert result.StatusCode.value == _STATUS.BadAggregateInvalidInputs
     (result,) = await _read(client, _details(Aggregate.AVERAGE, bad=50, good=50), _POWER)
     assert _values(result) == [0.5, 2.5, 4.5, 6.5]
 
@@ -170,12 +170,23 @@ async def test_backward_in_time_the_same_intervals_come_the_other_way_round(clie
 
 
 @pytest.mark.usefixtures("ramp")
+async def test_start_is_the_earliest_and_end_the_latest_value_whichever_way_time_flows(client) -> None:
+    for start, end, first, last in ((0, 40, [0, 2], [1, 3]), (40, 0, [3, 1], [4, 2])):
+        (starts, ends) = await _read(
+            client, _details(Aggregate.START, Aggregate.END, start=start, end=end), *[_POWER] * 2
+        )
+        assert (_values(starts), _values(ends)) == (first, last)
+        assert _seconds(ends) == [10 * value for value in last]
+
+
+@pytest.mark.usefixtures("ramp")
 async def test_the_last_interval_may_be_short_and_says_so(client) -> None:
     (result,) = await _read(client, _details(Aggregate.MAXIMUM, end=70), _POWER)
     assert _values(result) == [1, 3, 5, 6]
     assert _codes(result)[-1] & 0x4
     (huge,) = await _read(client, _details(Aggregate.MAXIMUM, interval=1e12), _POWER)
     assert _values(huge) == [7]
+    assert _codes(huge) == [_CALCULATED]
     (endless,) = await _read(client, _details(Aggregate.MAXIMUM, interval=float("inf")), _POWER)
     assert _values(endless) == [7]
 
@@ -291,6 +302,15 @@ async def test_bad_values_beside_an_interval_do_not_hide_the_good_ones_behind_th
     moments = ua.ReadAtTimeDetails([_at(50.5)], False)
     (result,) = await _read(client, moments, "m15.ActivePower")
     assert _values(result) == [51.5]
+
+
+async def test_uncertain_values_beside_an_interval_do_not_hide_good_ones_where_they_count_as_bad(hub, client) -> None:
+    doubtful = [(_ms(second), 500.0, _STATUS.UncertainLastUsableValue) for second in (10, 20, 30)]
+    hub.history.keep("m22", Quantity.ACTIVE_POWER, [(_ms(0), 1.0, 0), *doubtful, (_ms(80), 81.0, 0)])
+    details = _details(Aggregate.INTERPOLATIVE, start=40, end=60, interval=10, uncertain_is_bad=True)
+    (result,) = await _read(client, details, "m22.ActivePower")
+    assert _values(result) == [41, 51]
+    assert _codes(result) == [_STATUS.UncertainDataSubNormal | 0x402] * 2
 
 
 async def test_a_user_without_the_right_reads_no_aggregates(make_hub) -> None:

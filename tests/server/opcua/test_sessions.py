@@ -147,7 +147,6 @@ async def test_a_session_can_be_taken_over_by_its_owner_after_the_connection_bro
 async def test_services_that_do_not_exist_answer_so_and_the_connection_lives(client) -> None:
     for request, answer in (
         (ua.QueryNextRequest(), ua.QueryNextResponse),
-        (ua.HistoryUpdateRequest(), ua.HistoryUpdateResponse),
         (ua.QueryFirstRequest(), ua.QueryFirstResponse),
         (ua.AddNodesRequest(), ua.AddNodesResponse),
         (ua.DeleteNodesRequest(), ua.DeleteNodesResponse),
