@@ -8,8 +8,9 @@ a jump nor a glitch is ever booked as consumption.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,10 @@ class Move(Enum):
     """It shows something else altogether, as after an exchange of the meter: nothing is booked."""
     GLITCH = "glitch"
     """A reading that neither follows the one before nor is followed by the next: nothing is booked."""
+
+
+ANOMALIES = (Move.ROLLOVER, Move.RESET, Move.REPLACED, Move.GLITCH)
+"""All that is not simply going on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,12 @@ class _Reading:
 
 
 class Counter:
-    """One register, reading by reading in the order of time."""
+    """One register, reading by reading in the order of time. `limits` hold after the last of the changes."""
 
     def __init__(self, limits: Limits, changes: Iterable[RatioChange] = ()) -> None:
-        self._limits = limits
         self._changes = sorted(changes, key=lambda change: change.at_ms)
+        self._finally = limits
+        self._limits = self._now()
         self._last: _Reading | None = None
         self._suspect: _Reading | None = None
         self._origin: _Reading | None = None
@@ -175,10 +181,18 @@ class Counter:
     def _rescale(self, time_ms: int) -> None:
         while self._changes and self._changes[0].at_ms <= time_ms:
             factor = self._changes.pop(0).factor
+            self._limits = self._now()
             self._last = _scaled(self._last, factor)
             self._suspect = _scaled(self._suspect, factor)
             self._origin = _scaled(self._origin, factor)
             self._since_origin *= factor
+
+    def _now(self) -> Limits:
+        """A register that will count some times what it does has its end so much nearer."""
+        limits = self._finally
+        if not self._changes or not limits.rollover:
+            return limits
+        return replace(limits, rollover=limits.rollover / prod(change.factor for change in self._changes))
 
 
 def advances(
@@ -200,6 +214,18 @@ def advances(
     for time_ms, value in zip(times.tolist(), numbers.tolist(), strict=True):
         found += counter.feed(time_ms, value)
     return found
+
+
+def trusted(
+    times_ms: NDArray[np.int64], values: NDArray[np.float64], limits: Limits, changes: Sequence[RatioChange] = ()
+) -> int:
+    """Place of the first reading that the next one follows, else of the last: what came before it may be a glitch."""
+    for place in range(len(times_ms) - 1):
+        counter = Counter(limits, changes)
+        counter.feed(int(times_ms[place]), float(values[place]))
+        if counter.feed(int(times_ms[place + 1]), float(values[place + 1])):
+            return place
+    return max(len(times_ms) - 1, 0)
 
 
 def _all_normal(times: NDArray[np.int64], values: NDArray[np.float64], limits: Limits) -> bool:

@@ -45,7 +45,8 @@ HISTORY_PATH = "HAConfiguration"
 """Last part of the node id of a variable's `HA Configuration`."""
 OF_DEVICE = ("State", "Requests", "Errors", "Timeouts", "BadFrames", "Refusals", "NotConnected", "SlotsMissed")
 OF_DAY = ("SlotsExpected", "SlotsMissing", "SlotsFilled", "Completeness", "LastGap")
-REPORTED = OF_DEVICE + OF_DAY
+OF_COUNTERS = ("CounterAnomalies", "LastCounterAnomaly", "LastCounterAnomalyTime")
+REPORTED = OF_DEVICE + OF_DAY + OF_COUNTERS
 """Variables of `Communication` that a report on the unit gives; they are asked for when somebody looks."""
 _DEMAND_PERIOD_MS = 900_000.0
 _FIFTEEN_MINUTES = frozenset({Quantity.DEMAND_IMPORT})

@@ -130,6 +130,12 @@ HIERARCHY_TYPES = (
             ),
             var("LastSuccess", "DateTime"),
             *(var(name, "UInt64") for name in ("SlotsExpected", "SlotsMissing", "SlotsFilled")),
+            *(
+                var(name, "UInt64")
+                for name in ("CounterRollovers", "CounterResets", "CounterReplacements", "CounterGlitches")
+            ),
+            *(var(name, "UInt64") for name in ("OrdersOpen", "OrderedSlots", "OrderedSlotsLeft")),
+            var("LastOrderEnded", "DateTime"),
         ),
     ),
     ObjectType(

@@ -85,6 +85,9 @@ METERING_TYPES = (
             *(var(name, "UInt32", O) for name in ("SlotsExpected", "SlotsMissing", "SlotsFilled")),
             var("Completeness", "Double", O, "AnalogUnitType"),
             var("LastGap", "DateTime", O),
+            var("CounterAnomalies", "UInt32", O),
+            var("LastCounterAnomaly", "LocalizedText", O),
+            var("LastCounterAnomalyTime", "DateTime", O),
         ),
     ),
     ObjectType(

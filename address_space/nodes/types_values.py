@@ -69,6 +69,7 @@ ENUMERATIONS = (
     _enumeration("PhaseEnum", Phase, keep=True),
     Enumeration("ConsumerCategoryEnum", ("Residential", "Commercial", "Industrial", "Public", "Other")),
     _enumeration("CommunicationStateEnum", CommunicationState),
+    Enumeration("CounterAnomalyEnum", ("Rollover", "Reset", "Replaced", "Glitch")),
 )
 
 REFERENCE_TYPES = (ReferenceType("Feeds", "FedBy"), ReferenceType("MeasuredBy", "Measures"))
@@ -84,6 +85,19 @@ EVENT_TYPES = (
             prop("Quantity", "String"),
             prop("OldValue", "BaseDataType"),
             prop("NewValue", "BaseDataType"),
+            prop("Suppressed", "UInt32"),
+        ),
+    ),
+    ObjectType(
+        "CounterAnomalyEventType",
+        "BaseEventType",
+        (
+            prop("Quantity", "String"),
+            prop("Anomaly", "CounterAnomalyEnum"),
+            prop("OldValue", "Double"),
+            prop("NewValue", "Double"),
+            prop("Booked", "Double"),
+            standard_prop("EngineeringUnits", "EUInformation"),
             prop("Suppressed", "UInt32"),
         ),
     ),

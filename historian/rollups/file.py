@@ -3,7 +3,7 @@
     q_e q_i  quarters of an hour, h_e h_i  hours: a row for each unit and local day, key = day << 32 | unit
     d_e d_i  days: a row for each unit and month, key = month << 32 | unit (months since year 0), 31 buckets
     dirty    hours of unit-days that wait to be computed again, as bits; doing: those that are being computed
-    anomaly  registers that did not simply go on
+    anomaly  registers that did not simply go on; untold: those of them that nobody was told of yet
 
 e is energy, i is inst. A row carries the layout of its fields and its CRC-32.
 """
@@ -25,12 +25,11 @@ from historian.errors import DamagedHistory, WrongFormat
 from historian.rollups import codec
 from historian.rollups.figures import Figure, Figures, Shape, composed, empty
 from historian.schema import Measurement
-from historian.sqlite.files import PREFIX, connect, connect_reader, translated
+from historian.sqlite.files import PREFIX, connect, connect_reader, listed, translated
 
-FORMAT = 1
+FORMAT = 2
 FILE = "rollups.db"
 DAYS_A_MONTH = 31
-MOST_ANOMALIES = 20_000
 _LETTER = {Width.QUARTER: "q", Width.HOUR: "h", Width.DAY: "d"}
 _LOW = 0xFFFFFFFF
 _TABLES = """
@@ -39,23 +38,14 @@ CREATE TABLE IF NOT EXISTS unit(p INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NO
 CREATE TABLE IF NOT EXISTS layout(id INTEGER PRIMARY KEY, fields TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS dirty(day INTEGER, p INTEGER, mask INTEGER NOT NULL, PRIMARY KEY(day, p)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS doing(day INTEGER, p INTEGER, mask INTEGER NOT NULL, PRIMARY KEY(day, p)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS anomaly(p INTEGER, field TEXT, t INTEGER, move TEXT NOT NULL, a REAL, b REAL,
+CREATE TABLE IF NOT EXISTS anomaly(p INTEGER, field TEXT, t INTEGER, move TEXT NOT NULL, a REAL, b REAL, booked REAL,
   PRIMARY KEY(p, field, t)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS anomaly_time ON anomaly(t);
+CREATE TABLE IF NOT EXISTS untold(p INTEGER, field TEXT, t INTEGER, PRIMARY KEY(p, field, t)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS untold_time ON untold(t);
 """
 
 Numbers = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Jump:
-    """A register that did not simply go on, in base units."""
-
-    unit: int
-    field: str
-    time_ms: int
-    move: str
-    before: float
-    value: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +63,8 @@ class RollupFile:
     def __init__(self, path: Path, *, writing: bool) -> None:
         self.path = path
         self.damaged: list[tuple[Width, int, int]] = []
+        self.unpruned = 0
+        """Anomalies that were added since it was seen to that there are not too many."""
         self._layouts: dict[int, tuple[str, ...]] = {}
         self._numbers: dict[tuple[str, ...], int] = {}
         with translated(str(path)):
@@ -90,6 +82,8 @@ class RollupFile:
                     hint="run the newer hub, or move the file away: rollups are computed again from the readings",
                 )
             self.connection.executescript(_TABLES)
+            if found == 1:
+                self._without_what_was_booked()
             for letter in _LETTER.values():
                 for measurement in PREFIX.values():
                     self.connection.execute(
@@ -119,16 +113,17 @@ class RollupFile:
 
     def units(self, uids: Sequence[str]) -> Numbers:
         """Numbers of units, given out on first sight."""
-        listed = json.dumps(list(uids))
         query = "SELECT s.p FROM json_each(?) w LEFT JOIN unit s ON s.uid = w.value ORDER BY w.key"
+        unknown = "INSERT OR IGNORE INTO unit(uid) SELECT value FROM json_each(?) ORDER BY key"
+        numbers: list[int] = []
         with translated(str(self.path)):
-            found = [row[0] for row in self.connection.execute(query, (listed,))]
-            if None in found:
-                self.connection.execute(
-                    "INSERT OR IGNORE INTO unit(uid) SELECT value FROM json_each(?) ORDER BY key", (listed,)
-                )
-                found = [row[0] for row in self.connection.execute(query, (listed,))]
-        return np.array(found, np.int64)
+            for part in listed(uids):
+                found = [row[0] for row in self.connection.execute(query, (part,))]
+                if None in found:
+                    self.connection.execute(unknown, (part,))
+                    found = [row[0] for row in self.connection.execute(query, (part,))]
+                numbers += found
+        return np.array(numbers, np.int64)
 
     def known_numbers(self, uids: Sequence[str]) -> Numbers:
         """Numbers of units, -1 for one that never had one."""
@@ -159,11 +154,11 @@ class RollupFile:
             self.connection.execute("INSERT OR REPLACE INTO meta(name, value) VALUES (?, ?)", (name, value))
 
     def forget_all(self) -> None:
-        """Drop all figures: they were made for another time zone."""
+        """Drop all figures: they were made for another time zone. What registers did is the same in every zone."""
         with self.transaction():
             for table in self._tables():
                 self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - name from an enumeration
-            for table in ("dirty", "doing", "anomaly", "meta"):
+            for table in ("dirty", "doing", "meta"):
                 self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
 
     # figures
@@ -175,6 +170,24 @@ class RollupFile:
         with translated(str(self.path)):
             keys = self.connection.execute(query, (low | max(after, 0), low | _LOW, most)).fetchall()
         return np.array([key & _LOW for (key,) in keys], np.int64)
+
+    def periods(self, width: Width, measurement: Measurement) -> range:
+        """Periods of which there are rows, and all between them."""
+        query = f"SELECT min(key) >> 32, max(key) >> 32 FROM {_table(width, measurement)}"  # noqa: S608
+        with translated(str(self.path)):
+            first, last = self.connection.execute(query).fetchone()
+        return range(first, last + 1) if first is not None else range(0)
+
+    def had(self, width: Width, measurement: Measurement, unit: int, periods: Sequence[int]) -> Numbers:
+        """Those of the periods of which a unit has a row, ascending."""
+        query = (
+            f"SELECT t.key >> 32 FROM json_each(?) w JOIN {_table(width, measurement)} t ON t.key = w.value "  # noqa: S608
+            "ORDER BY t.key"
+        )
+        with translated(str(self.path)):
+            keys = json.dumps([period << 32 | unit for period in periods])
+            found = self.connection.execute(query, (keys,)).fetchall()
+        return np.array([period for (period,) in found], np.int64)
 
     def load(self, width: Width, measurement: Measurement, period: int, units: Numbers) -> list[Packed]:
         """Rows of units, by their fields; damaged ones are left out and listed."""
@@ -256,35 +269,12 @@ class RollupFile:
                     (before_period << 32,),
                 )
 
-    # anomalies
-
-    def replace_anomalies(self, unit: int, fields: Sequence[str], span: tuple[int, int], found: Sequence[Jump]) -> int:
-        """What is known of a unit's registers in a span; says how many of them are new. Runs in a transaction."""
-        key = (unit, json.dumps(list(fields)), *span)
-        of = "p = ? AND field IN (SELECT value FROM json_each(?)) AND t >= ? AND t < ?"
-        old = set(self.connection.execute(f"SELECT field, t, move FROM anomaly WHERE {of}", key))  # noqa: S608
-        self.connection.execute(f"DELETE FROM anomaly WHERE {of}", key)  # noqa: S608 - a constant
-        rows = [(jump.unit, jump.field, jump.time_ms, jump.move, jump.before, jump.value) for jump in found]
-        self.connection.executemany("INSERT OR REPLACE INTO anomaly VALUES (?, ?, ?, ?, ?, ?)", rows)
-        new = sum((jump.field, jump.time_ms, jump.move) not in old for jump in found)
-        if new:
-            self.connection.execute(
-                "DELETE FROM anomaly WHERE t < (SELECT t FROM anomaly ORDER BY t DESC LIMIT 1 OFFSET ?)",
-                (MOST_ANOMALIES,),
-            )
-        return new
-
-    def anomalies(self, uid: str | None, most: int) -> list[tuple[str, Jump]]:
-        """The newest, of one unit or of all."""
-        query = (
-            "SELECT u.uid, a.* FROM anomaly a JOIN unit u ON u.p = a.p WHERE ?1 IS NULL OR u.uid = ?1 "
-            "ORDER BY a.t DESC, a.p, a.field LIMIT ?2"
-        )
-        with translated(str(self.path)):
-            rows = self.connection.execute(query, (uid, most)).fetchall()
-        return [(row[0], Jump(*row[1:])) for row in rows]
-
     # inside
+
+    def _without_what_was_booked(self) -> None:
+        columns = [row[1] for row in self.connection.execute("PRAGMA table_info(anomaly)")]
+        if "booked" not in columns:
+            self.connection.execute("ALTER TABLE anomaly ADD COLUMN booked REAL")
 
     def _decoded(self, width: Width, period: int, shape: Shape, packed: Packed, buckets: int) -> Figures | None:
         try:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from address_space.model.ids import NodeUid
+from address_space.model.quality import Reason
 from historian.api import HistoryWriter, Readings
 from historian.calendar import Width
 from historian.rollups.figures import Figure
+from historian.rollups.judged import GLITCH_STATUS
 from historian.rollups.limits import per_unit
 from historian.rollups.work import Written
-from historian.schema import Measurement
+from historian.schema import Measurement, QualityFlag
 
 CONSUMED = "Delta"
 """What the field of a bucket's consumption is called behind the register's name."""
@@ -46,7 +49,16 @@ class RollupLines:
                     np.repeat(series, buckets)[kept],
                     np.tile(part.start_ms, units)[kept],
                     rows[kept],
-                    np.zeros((int(kept.sum()), width), np.uint32),
+                    _status(part)[kept],
                 )
             )
         await self._writer.write(readings)
+
+
+def _status(part: Written) -> NDArray[np.uint32]:
+    """Codes that fold into the bits of a line: of each field one that is estimated, one that is suspect."""
+    bits = part.figures.of(Figure.QUALITY).astype(np.int64)
+    estimated = np.where(bits & int(QualityFlag.ESTIMATED), Reason.SUBSTITUTED.status, 0)
+    suspect = np.where(bits & int(QualityFlag.SUSPECT), GLITCH_STATUS, 0)
+    codes = np.concatenate([estimated, suspect], axis=1)
+    return codes.transpose(0, 2, 1).reshape(-1, codes.shape[1]).astype(np.uint32)

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from address_space.model.ids import NodeUid
 from address_space.model.quantity import Quantity
+from historian.calendar import DAY_MS
 from historian.counters import Move
+
+NEWS_MS = 31 * DAY_MS
+"""What a register did longer ago than this is kept, and told when somebody asks; nobody is told of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,10 @@ class RollupOptions:
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """A register that did not simply go on: what it showed before and at `time_ms`, in the shown unit."""
+    """A register that did not simply go on: what it showed before and at `time_ms`, in the shown unit.
+
+    `booked` is what of it is consumption; None where an older hub did not note it.
+    """
 
     point: NodeUid
     quantity: Quantity
@@ -38,6 +45,15 @@ class Anomaly:
     move: Move
     before: float
     value: float
+    booked: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitAnomalies:
+    """What the registers of a unit did lately: how often they did not simply go on, and the last time."""
+
+    count: int = 0
+    last: Anomaly | None = None
 
 
 @dataclass(frozen=True, slots=True)

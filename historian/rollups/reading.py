@@ -33,7 +33,7 @@ def read(
     """Buckets of each unit that touch the span; days from `closed_day` on are put together from hours."""
     edges_ms = edges(*span, width, days.zone)
     figures = _Reading(file, days, units, quantity, closed_day).figures(edges_ms, width)
-    return _buckets(figures, edges_ms, quantity)
+    return buckets_of(figures, edges_ms, quantity)
 
 
 class _Reading:
@@ -117,7 +117,8 @@ class _Reading:
         return found
 
 
-def _buckets(figures: Figures | None, edges_ms: Instants, quantity: Quantity) -> list[Buckets]:
+def buckets_of(figures: Figures | None, edges_ms: Instants, quantity: Quantity) -> list[Buckets]:
+    """Figures of one quantity as buckets of each unit, in its shown unit; none where it has no history."""
     if figures is None:
         return []
     units, buckets = figures.data.shape[0], len(edges_ms) - 1

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from historian.api import Rows, Sample
 from historian.buckets import consumption
 from historian.calendar import Instants
-from historian.counters import Advance, Limits, Move, RatioChange, advances
+from historian.counters import Advance, Limits, Move, RatioChange, advances, trusted
+from historian.rollups.anomalies import Jump
 from historian.rollups.booking import Bounds, book
 from historian.rollups.figures import COUNTER, Figure, Figures, summarised, usable
-from historian.rollups.file import Jump
 from historian.schema import QualityFlag
 
 
@@ -45,9 +45,12 @@ def repaired(
     jumps: list[Jump] = []
     present = whole.present.copy()
     for field in np.flatnonzero(odd).tolist():
+        changed = changes.get(rows.fields[field], ())
         at = np.flatnonzero(counts[:, field])
+        outside = int(np.searchsorted(whole.time_ms[at], edges_ms[0]))
+        at = at[trusted(whole.time_ms[at[:outside]], whole.values[at[:outside], field], limits[field], changed) :]
         times, values = whole.time_ms[at], whole.values[at, field]
-        found = told[field] = advances(times, values, limits[field], changes.get(rows.fields[field], ()))
+        found = told[field] = advances(times, values, limits[field], changed)
         for advance in found:
             if advance.move is Move.NORMAL:
                 continue
@@ -57,7 +60,8 @@ def repaired(
             if edges_ms[0] <= advance.to_ms < edges_ms[-1]:
                 before = float(values[np.searchsorted(times, advance.from_ms)])
                 name = rows.fields[field]
-                jumps.append(Jump(unit, name, advance.to_ms, advance.move.value, before, float(values[place])))
+                shown, amount = float(values[place]), advance.amount
+                jumps.append(Jump(unit, name, advance.to_ms, advance.move.value, before, shown, amount))
     clean = replace(whole, present=present)
     figures = summarised(COUNTER, clean, 1, edges_ms)
     book(figures, clean, usable(clean), bounds, edges_ms)

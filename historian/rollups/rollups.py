@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from address_space.model.clock import NS, Clock
 from address_space.model.ids import NodeUid
-from address_space.model.quantity import Quantity, by_path
+from address_space.model.quantity import Quantity
 from historian.api import HistoryWriter, RowReader
 from historian.buckets import Buckets
-from historian.calendar import Days, Width
-from historian.counters import Move
+from historian.calendar import LAST_MS, Days, Width
+from historian.counters import ANOMALIES, Move
 from historian.rollups import reading
-from historian.rollups.file import FILE, Jump
+from historian.rollups.anomalies import AnomalyTable
+from historian.rollups.file import FILE
 from historian.rollups.limits import Changes, Ratings, unchanged
 from historian.rollups.lines import RollupLines
 from historian.rollups.options import Anomaly, RollupOptions, RollupState
+from historian.rollups.recent import RecentAnomalies, anomaly
 from historian.rollups.tap import Tap
 from historian.rollups.threads import FileThreads
 from historian.rollups.waiting import WaitingHours
 from historian.rollups.worker import Worker
+from historian.schema import field_of
 
 
 class Rollups:
@@ -51,6 +54,8 @@ class Rollups:
         self._days = days
         self._files = FileThreads(folder / FILE)
         self._worker = Worker(self._files, clock, reader, days, ratings, self.options, lines, changes, unread)
+        self.recent = RecentAnomalies(self._files, self._worker, clock)
+        """What registers did lately."""
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -66,6 +71,7 @@ class Rollups:
         await self._files.open()
         try:
             await self._worker.resume()
+            await self.recent.refresh()
         except BaseException:
             await self.close()
             raise
@@ -118,10 +124,29 @@ class Rollups:
         first, last = self._days.number(start_ms), self._days.number(max(end_ms - 1, start_ms))
         return not await self._files.read(lambda file: WaitingHours(file).count(points, first, last))
 
-    async def anomalies(self, unit: NodeUid | None = None, most: int = 100) -> list[Anomaly]:
-        """The newest registers' resets, exchanges, roll-overs and glitches, of one unit or of all."""
-        found = await self._files.read(lambda file: file.anomalies(unit, most))
-        return [anomaly for uid, jump in found if (anomaly := _anomaly(NodeUid(uid), jump)) is not None]
+    async def anomalies(
+        self,
+        units: Sequence[NodeUid] | None = None,
+        start_ms: int = 0,
+        end_ms: int = LAST_MS,
+        *,
+        moves: Sequence[Move] = ANOMALIES,
+        most: int = 100,
+    ) -> list[Anomaly]:
+        """Resets, exchanges, roll-overs and glitches of [start, end), newest first, of some units or of all."""
+        span = (start_ms, end_ms)
+        found = await self._files.read(lambda file: AnomalyTable(file).listed(units, span, moves, most))
+        return [made for uid, jump in found if (made := anomaly(NodeUid(uid), jump)) is not None]
+
+    async def untold(self, most: int) -> list[Anomaly]:
+        """The oldest that nobody was told of, and that are still news."""
+        found = await self._files.read(lambda file: AnomalyTable(file).untold(most))
+        return [made for uid, jump in found if (made := anomaly(NodeUid(uid), jump)) is not None]
+
+    async def told(self, anomalies: Sequence[Anomaly]) -> None:
+        """Somebody was told of these; on the disk on return."""
+        keys = [(one.point, field_of(one.quantity), one.time_ms) for one in anomalies]
+        await self._files.write(lambda file: AnomalyTable(file).told(keys))
 
     async def state(self) -> RollupState:
         """How it does."""
@@ -137,10 +162,7 @@ class Rollups:
             worker.trouble,
         )
 
-
-def _anomaly(uid: NodeUid, jump: Jump) -> Anomaly | None:
-    quantity = by_path(jump.field)
-    if quantity is None:
-        return None
-    per_unit = quantity.per_unit
-    return Anomaly(uid, quantity, jump.time_ms, Move(jump.move), jump.before / per_unit, jump.value / per_unit)
+    @property
+    def found(self) -> Mapping[Move, int]:
+        """What registers did that did not simply go on, since the start."""
+        return dict(self._worker.found)

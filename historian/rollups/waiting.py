@@ -60,6 +60,12 @@ class WaitingHours:
             self._file.connection.execute(MARK.format("SELECT day, p, mask FROM doing WHERE true"))
             self._file.connection.execute("DELETE FROM doing")
 
+    def days(self, unit: int) -> list[int]:
+        """Days of which hours of a unit wait."""
+        query = "SELECT day FROM dirty WHERE p = ?1 UNION SELECT day FROM doing WHERE p = ?1"
+        with translated(str(self._file.path)):
+            return [day for (day,) in self._file.connection.execute(query, (unit,))]
+
     def count(self, units: Sequence[str] | None = None, first_day: int = 0, last_day: int = 1 << 31) -> int:
         """Unit-days that wait, of some units where given."""
         chosen = ""

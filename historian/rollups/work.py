@@ -4,31 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from address_space.model.ids import NodeUid
-from address_space.model.quantity import by_path
-from historian.api import RowReader, Rows, Sample
+from historian.api import RowReader, Rows
 from historian.calendar import Days, Instants, Width
 from historian.counters import HOUR_MS
+from historian.rollups import beside
+from historian.rollups.anomalies import AnomalyTable, Jump
 from historian.rollups.booking import Doubts, book
 from historian.rollups.figures import COUNTER, SHAPES, Figures, Shape, composed, summarised, usable
-from historian.rollups.file import Jump, Numbers, RollupFile
+from historian.rollups.file import Numbers, RollupFile
 from historian.rollups.limits import Changes, Ratings
 from historian.rollups.options import RollupOptions
 from historian.rollups.reading import days_of_month, months_of, slices
 from historian.rollups.repair import Around, repaired
 from historian.schema import Measurement
-
-_PAGES = (16, 256, 4096)
-_BEGIN_MS = 0
-_END_MS = 1 << 47
-_BAD = 0x80000000
-_BEFORE, _AFTER = 3, 2
-"""Readings around the hours that a closer look takes into account: a glitch or a jump shows within so many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +37,8 @@ class Job:
     """Readings may be stored behind these hours already."""
     fresh: NDArray[np.bool_]
     """Which units have no readings before these hours."""
+    news_ms: int = 0
+    """What registers did before is no news any more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +49,14 @@ class Written:
     start_ms: Instants
     units: Numbers
     figures: Figures
+
+
+class Odd:
+    """What registers did that was not known yet, and whether what is known of them is another now."""
+
+    def __init__(self) -> None:
+        self.new: list[tuple[NodeUid, Jump]] = []
+        self.changed = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,11 +90,12 @@ class Work:
         self._closed_day = closed_day
         self._finest = Width.QUARTER if options.quarters else Width.HOUR
 
-    async def run(self, job: Job) -> tuple[list[Written], list[tuple[NodeUid, Jump]]]:
+    async def run(self, job: Job) -> tuple[list[Written], Odd]:
         """Compute and store; what was stored of counters, and what was odd for the first time."""
         edges_ms = self._edges(job)
+        odd = Odd()
         if len(edges_ms) < 2:
-            return [], []
+            return [], odd
         written: list[Written] = []
         looks: list[_Look] = []
         for measurement in (Measurement.ENERGY, Measurement.INST):
@@ -105,13 +109,12 @@ class Work:
             def compute(file: RollupFile, rows: Sequence[Rows] = found, shape: Shape = SHAPES[measurement]) -> None:
                 with file.transaction():
                     for group in rows:
-                        self._compute(file, job, shape, group, edges_ms, written, looks)
+                        self._compute(file, job, shape, group, edges_ms, written, looks, odd)
 
             await self._on_file(compute)
-        jumps: list[tuple[NodeUid, Jump]] = []
         for look in looks:
-            jumps += await self._look(job, look, edges_ms, written)
-        return written, jumps
+            await self._look(job, look, edges_ms, written, odd)
+        return written, odd
 
     def _edges(self, job: Job) -> Instants:
         hours = self._days.edges(job.day, Width.HOUR)
@@ -133,6 +136,7 @@ class Work:
         edges_ms: Instants,
         written: list[Written],
         looks: list[_Look],
+        odd: Odd,
     ) -> None:
         places, unit = np.unique(rows.unit, return_inverse=True)
         if not len(places):
@@ -148,7 +152,11 @@ class Work:
             plain[:] = ~self._doubted(doubts, job, np.array(changed, np.bool_), looks, places, rows.fields)
         if plain.any():
             kept = Figures(shape, figures.fields, figures.data[plain])
-            self._store(file, job.units[places[plain]], kept, edges_ms, written)
+            units = job.units[places[plain]]
+            self._store(file, units, kept, edges_ms, written)
+            if shape is COUNTER:
+                span = (int(edges_ms[0]), int(edges_ms[-1]))
+                odd.changed |= AnomalyTable(file).replace(units, rows.fields, span, ())[1]
 
     def _doubted(
         self,
@@ -217,14 +225,12 @@ class Work:
 
     # one unit, closely
 
-    async def _look(
-        self, job: Job, look: _Look, edges_ms: Instants, written: list[Written]
-    ) -> list[tuple[NodeUid, Jump]]:
+    async def _look(self, job: Job, look: _Look, edges_ms: Instants, written: list[Written], odd: Odd) -> None:
         uid, number = job.uids[look.place], int(job.units[look.place])
         start_ms, end_ms = int(edges_ms[0]), int(edges_ms[-1])
         for field in look.fields:
-            before = await self._before(uid, field, int(edges_ms[0]), _BEFORE)
-            after = await self._after(uid, field, int(edges_ms[-1]), _AFTER)
+            before = await beside.before(self._reader, uid, field, int(edges_ms[0]))
+            after = await beside.after(self._reader, uid, field, int(edges_ms[-1]))
             steps = 2 if field in look.odd else 1
             if before:
                 start_ms = min(start_ms, before[-steps:][0].time_ms)
@@ -238,23 +244,22 @@ class Work:
         for field in rows.fields:
             if field not in read and field not in look.fields:
                 continue
-            before = await self._before(uid, field, int(wide_ms[0]), _BEFORE)
-            after = await self._after(uid, field, int(wide_ms[-1]), _AFTER)
+            before = await beside.before(self._reader, uid, field, int(wide_ms[0]))
+            after = await beside.after(self._reader, uid, field, int(wide_ms[-1]))
             around[field] = Around(before, after)
         bounds = self._ratings.bounds([uid], rows.fields)
         limits = [self._ratings.limits(bounds, 0, field) for field in range(len(rows.fields))]
-        new: list[tuple[NodeUid, Jump]] = []
 
         def compute(file: RollupFile) -> None:
             figures, jumps = repaired(number, rows, around, limits, self._changes(uid), wide_ms)
             with file.transaction():
                 self._store(file, np.array([number], np.int64), figures, wide_ms, written)
-                span = (int(wide_ms[0]), int(wide_ms[-1]))
-                if file.replace_anomalies(number, rows.fields, span, jumps):
-                    new.extend((uid, jump) for jump in jumps)
+                span, units = (int(wide_ms[0]), int(wide_ms[-1])), np.array([number], np.int64)
+                new, changed = AnomalyTable(file).replace(units, rows.fields, span, jumps, job.news_ms)
+            odd.new.extend((uid, jump) for jump in new)
+            odd.changed |= changed
 
         await self._on_file(compute)
-        return new
 
     def _wide(self, start_ms: int, end_ms: int) -> Instants:
         """Edges of the finest buckets, whole hours, from the one that holds the start to the one with the end."""
@@ -266,46 +271,6 @@ class Work:
         high = hours[hours >= end_ms].min()
         chosen: Instants = every[(every >= low) & (every <= high)]
         return chosen
-
-    async def _before(self, uid: NodeUid, field: str, time_ms: int, wanted: int) -> list[Sample]:
-        """The last usable readings before a time, oldest first, in base units."""
-        quantity = by_path(field)
-        found: list[Sample] = []
-        end_ms = time_ms
-        for limit in chain(_PAGES, repeat(_PAGES[-1])):
-            if quantity is None:
-                break
-            series = await self._reader.read_raw(uid, quantity, _BEGIN_MS, end_ms, limit, newest_first=True)
-            found += _samples(series.time_ms, series.values, series.status, quantity.per_unit)
-            if not series.more or len(found) >= wanted:
-                break
-            end_ms = int(series.time_ms[-1])
-        return found[:wanted][::-1]
-
-    async def _after(self, uid: NodeUid, field: str, time_ms: int, wanted: int) -> list[Sample]:
-        """The first usable readings from a time on, oldest first, in base units."""
-        quantity = by_path(field)
-        found: list[Sample] = []
-        start_ms = time_ms
-        for limit in chain(_PAGES, repeat(_PAGES[-1])):
-            if quantity is None:
-                break
-            series = await self._reader.read_raw(uid, quantity, start_ms, _END_MS, limit)
-            found += _samples(series.time_ms, series.values, series.status, quantity.per_unit)
-            if not series.more or len(found) >= wanted:
-                break
-            start_ms = int(series.time_ms[-1]) + 1
-        return found[:wanted]
-
-
-def _samples(time_ms: Instants, values: NDArray[np.float64], status: NDArray[np.uint32], per_unit: int) -> list[Sample]:
-    kept = np.flatnonzero(~np.isnan(values) & ((status & _BAD) == 0))
-    # shown values are base units divided: what is whole comes back whole
-    base = np.round(values[kept] * per_unit, 6)
-    return [
-        Sample(time, value, code)
-        for time, value, code in zip(time_ms[kept].tolist(), base.tolist(), status[kept].tolist(), strict=True)
-    ]
 
 
 def _no_rows(fields: tuple[str, ...]) -> Rows:

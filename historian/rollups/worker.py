@@ -18,7 +18,7 @@ from address_space.model.clock import Clock
 from address_space.model.ids import NodeUid
 from historian.api import RowReader
 from historian.calendar import DAY_MS, LAST_MS, Days, Instants, Width
-from historian.counters import HOUR_MS, Move
+from historian.counters import ANOMALIES, HOUR_MS, Move
 from historian.errors import HistoryError, StoreClosed
 from historian.names import Names
 from historian.rollups.figures import SHAPES, Figure
@@ -26,7 +26,7 @@ from historian.rollups.file import RollupFile
 from historian.rollups.limits import Changes, Ratings
 from historian.rollups.lines import RollupLines
 from historian.rollups.marks import ALL_HOURS, Marks, Numbers, Touched, closed_hours, merged
-from historian.rollups.options import RollupOptions
+from historian.rollups.options import NEWS_MS, RollupOptions
 from historian.rollups.threads import FileThreads
 from historian.rollups.waiting import WaitingHours
 from historian.rollups.work import Job, Work, Written
@@ -38,7 +38,8 @@ _AT_ONCE = 2000
 """More readings than these are looked at in a thread."""
 _NS_PER_MS = 1_000_000
 _BACK_MS = 2 * HOUR_MS
-_SETTLED, _CLOSED_DAY, _ZONE = "settled_ms", "closed_day", "zone"
+SETTLED, CLOSED_DAY, ZONE = "settled_ms", "closed_day", "zone"
+"""What the file has notes of."""
 _MEASUREMENTS = tuple(SHAPES)
 _log = logging.getLogger(__name__)
 
@@ -67,6 +68,10 @@ class Worker:
         self.busy_ns = 0
         self.damaged = 0
         self.trouble = ""
+        self.found = dict.fromkeys(ANOMALIES, 0)
+        """What registers did, since the start."""
+        self.anomalies_changed = True
+        """Since somebody last took note of it."""
         self._files = files
         self._clock = clock
         self._reader = reader
@@ -74,7 +79,7 @@ class Worker:
         self._lines = lines
         self._unread = unread
         self._marks = Marks(days)
-        self._names = Names()
+        self.names = Names()
         self._work = Work(reader, files.write, days, ratings, changes, options, lambda: self.closed_day)
         self._closing = (0, -1)
         """Which measurement of the day that is being closed, and after which unit."""
@@ -111,12 +116,12 @@ class Worker:
         zone = self._days.zone.key
         now_ms = self._now_ms()
         await self._files.write(lambda file: WaitingHours(file).undo())
-        found = await self._files.write(lambda file: file.note(_ZONE))
+        found = await self._files.write(lambda file: file.note(ZONE))
         if found is not None and found != zone:
             _log.warning("rollups are computed anew, the time zone is another old=%s new=%s", found, zone)
             await self._files.write(RollupFile.forget_all)
-        await self._files.write(lambda file: file.remember(_ZONE, zone))
-        settled = await self._files.write(lambda file: file.note(_SETTLED))
+        await self._files.write(lambda file: file.remember(ZONE, zone))
+        settled = await self._files.write(lambda file: file.note(SETTLED))
         if not isinstance(settled, int):
             begins = await self._reader.begins()
             self._rebuilt = begins is not None
@@ -124,7 +129,7 @@ class Worker:
             nothing_yet = begins is None
         else:
             nothing_yet = False
-        closed_day = await self._files.write(lambda file: file.note(_CLOSED_DAY))
+        closed_day = await self._files.write(lambda file: file.note(CLOSED_DAY))
         self.settled_ms = settled
         self._sweep_from_ms = settled - _BACK_MS
         self._sweep_until_ms = now_ms + _AHEAD_MS
@@ -137,8 +142,8 @@ class Worker:
     async def numbers(self, units: Sequence[NodeUid]) -> Numbers:
         """Numbers of units, given out on first sight."""
         found = await self._files.write(lambda file: file.units(units))
-        new = found[self._names.numbers(units) < 0]
-        if len(new) or len(units) >= len(self._names):  # a whole plant gives its own texts instead of the file's
+        new = found[self.names.numbers(units) < 0]
+        if len(new) or len(units) >= len(self.names):  # a whole plant gives its own texts instead of the file's
             self._know(units, found.tolist())
             await self._files.write(RollupFile.let_go)
         if not self._rebuilt:
@@ -259,13 +264,16 @@ class Worker:
     async def _compute(self, day: int, units: Numbers, hours: int, *, late: bool) -> None:
         began = self._clock.monotonic_ns()
         first, last = (hours & -hours).bit_length() - 1, hours.bit_length() - 1
-        uids = [self._names[unit] for unit in units.tolist()]
+        uids = [self.names[unit] for unit in units.tolist()]
         fresh = self._fresh[units] & (not late)
-        written, jumps = await self._work.run(Job(day, first, last, units, uids, late, fresh))
+        news_ms = self._now_ms() - NEWS_MS
+        written, odd = await self._work.run(Job(day, first, last, units, uids, late, fresh, news_ms))
         for part in written:
             read = (part.figures.of(Figure.COUNT) > 0).any(axis=(1, 2))
             self._fresh[part.units[read]] = False
-        for uid, jump in jumps:
+        self.anomalies_changed |= odd.changed
+        for uid, jump in odd.new:
+            self.found[Move(jump.move)] += 1
             if jump.move != Move.ROLLOVER.value:
                 _log.warning(
                     "register did not go on point=%s field=%s move=%s time_ms=%d before=%r value=%r",
@@ -278,7 +286,7 @@ class Worker:
 
     async def _write_lines(self, written: Sequence[Written]) -> None:
         if self._lines is not None and written:
-            await self._lines.write(written, self._names)
+            await self._lines.write(written, self.names)
 
     async def _heal(self) -> None:
         """Have rows that were found damaged computed again, whole."""
@@ -303,8 +311,8 @@ class Worker:
         hours = closed_hours(self._days, day, self._sweep_until_ms)
         if self._days.start(day) < self._sweep_from_ms:
             hours &= ~closed_hours(self._days, day, self._sweep_from_ms)
-        if hours and self._names:
-            self._marks.add_all(day, np.array(list(self._names), np.int64), hours)
+        if hours and self.names:
+            self._marks.add_all(day, np.array(list(self.names), np.int64), hours)
         return True
 
     async def _advance(self, closed_ms: int) -> bool:
@@ -321,7 +329,7 @@ class Worker:
     async def _settle(self, line: int) -> None:
         line = min([line, *(opening.oldest_ms for opening in self._openings)])
         if line > self.settled_ms:
-            await self._files.write(lambda file: file.remember(_SETTLED, line))
+            await self._files.write(lambda file: file.remember(SETTLED, line))
             self.settled_ms = line
             self._marks.forget(self._days.number(line))
 
@@ -349,7 +357,7 @@ class Worker:
             self.closed_day, self._closing = day + 1, (0, -1)
 
     def _finish_day(self, file: RollupFile, day: int) -> None:
-        file.remember(_CLOSED_DAY, day + 1)
+        file.remember(CLOSED_DAY, day + 1)
         for width, keep in (
             (Width.QUARTER, self.options.keep_days_quarter),
             (Width.HOUR, self.options.keep_days_hour),
@@ -360,9 +368,9 @@ class Worker:
     # inside
 
     def _know(self, uids: Iterable[str], numbers: Iterable[int]) -> None:
-        self._names.add(uids, numbers)
-        self._fresh = np.append(self._fresh, np.zeros(self._names.end - len(self._fresh), np.bool_))
-        self._marks.grow(self._names.end)
+        self.names.add(uids, numbers)
+        self._fresh = np.append(self._fresh, np.zeros(self.names.end - len(self._fresh), np.bool_))
+        self._marks.grow(self.names.end)
 
     def _now_ms(self) -> int:
         return self._clock.now_ns() // _NS_PER_MS
@@ -371,6 +379,7 @@ class Worker:
         if not self.trouble:
             _log.error("rollups cannot be computed error=%r", error)
         self.trouble = str(error) or repr(error)
+        self.anomalies_changed = True  # some may have been found before it went wrong
 
 
 class _Opening:

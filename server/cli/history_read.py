@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Collection, Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
-
-import numpy as np
 
 from address_space.model import SystemClock
 from address_space.model.ids import NodeUid
 from address_space.model.quantity import Kind, Quantity
-from historian.api import HistoryReader
-from historian.buckets import Buckets, consumption, summarised
-from historian.calendar import Width, edges
-from historian.counters import Limits, advances
+from config.settings import HubSettings
+from historian.buckets import Buckets
+from historian.calendar import Width
+from historian.counters import Move
 from server.cli.console import print_json
+from server.cli.history_buckets import BucketSource, kept_rollups, registers_of
 from server.cli.history_csv import HEADER, CsvRows
 from server.cli.history_rows import Page, pages
 from server.cli.history_source import Source, add_source, chosen, opened, settings_of
-from server.cli.history_times import add_times, iso, span_of, writer_of, zone_of
+from server.cli.history_times import NS_PER_MS, add_times, iso, span_of, writer_of, zone_of
 from server.cli.loop import run_loop
 from server.opcua.client import status_name
 
 DAY_MS = 86_400_000
 MOST_ROWS = 1000
 """Rows of a table for a person."""
-MOST_VALUES = 2_000_000
-"""Values of one quantity that buckets are made of at once."""
+Glitches = frozenset[tuple[str, int]]
+"""Fields and times of readings that were judged glitches."""
 FIELDS = ("first", "last", "low", "high", "mean", "delta", "count", "quality")
 
 
@@ -61,9 +61,11 @@ async def _read(arguments: argparse.Namespace) -> int:
     async with opened(settings, arguments.source, clock) as source:
         ((unit, quantities),) = chosen(await source.kept(), [arguments.id]).items()
         if arguments.every is None:
-            await _raw(source, unit, quantities, span, zone, arguments)
+            glitches = _glitches(settings, arguments.source, unit, quantities, span)
+            await _raw(source, unit, quantities, span, zone, arguments, glitches)
         else:
-            await _every(source, unit, quantities, (*span, clock.now_ns() // 1_000_000), zone, arguments)
+            until = (*span, clock.now_ns() // NS_PER_MS)
+            await _every(settings, source, unit, quantities, until, zone, arguments)
     return 0
 
 
@@ -74,23 +76,29 @@ async def _raw(
     span: tuple[int, int],
     zone: ZoneInfo,
     arguments: argparse.Namespace,
+    glitches: Glitches,
 ) -> None:
-    found = [page async for page in pages(source, unit, quantities, *span)]
-    if arguments.json:
-        print_json([row for page in found for row in _objects(page, zone)])
-    elif arguments.csv:
-        rows = CsvRows(writer_of(zone))
+    if arguments.csv:
+        lines = CsvRows(writer_of(zone))
         sys.stdout.write(HEADER)
-        for page in found:
-            sys.stdout.writelines(rows.lines(page))
+        async for page in pages(source, unit, quantities, *span):
+            sys.stdout.writelines(lines.lines(page))
+        return
+    found: deque[dict[str, Any]] = deque(maxlen=None if arguments.json else MOST_ROWS)
+    count = 0
+    async for page in pages(source, unit, quantities, *span):
+        found.extend(_objects(page, zone, glitches))
+        count += len(page.time_ms)
+    if arguments.json:
+        print_json(list(found))
     else:
-        _table(found, zone)
+        _table(found, count)
 
 
-def _objects(page: Page, zone: ZoneInfo) -> Iterator[dict[str, Any]]:
+def _objects(page: Page, zone: ZoneInfo, glitches: Glitches) -> Iterator[dict[str, Any]]:
     times = writer_of(zone)(page.time_ms)
-    for time, which, value, status in zip(
-        times, page.which.tolist(), page.values.tolist(), page.status.tolist(), strict=True
+    for time, time_ms, which, value, status in zip(
+        times, page.time_ms.tolist(), page.which.tolist(), page.values.tolist(), page.status.tolist(), strict=True
     ):
         quantity = page.quantities[which]
         yield {
@@ -99,22 +107,33 @@ def _objects(page: Page, zone: ZoneInfo) -> Iterator[dict[str, Any]]:
             "value": value if value == value else None,
             "uom": _uom(quantity),
             "status": status_name(status),
+            **({"judged": Move.GLITCH.value} if (quantity.path, time_ms) in glitches else {}),
         }
 
 
-def _table(found: list[Page], zone: ZoneInfo) -> None:
-    rows = [row for page in found for row in _objects(page, zone)]
+def _glitches(
+    settings: HubSettings, source: str, unit: NodeUid, quantities: tuple[Quantity, ...], span: tuple[int, int]
+) -> Glitches:
+    with kept_rollups(settings, source) as kept:
+        if kept is None:
+            return frozenset()
+        counters = [quantity.path for quantity in quantities if quantity.kind is Kind.COUNTER]
+        return frozenset((path, time_ms) for path in counters for time_ms in kept.glitches(unit, path, *span).tolist())
+
+
+def _table(rows: Collection[dict[str, Any]], count: int) -> None:
     if not rows:
         sys.stderr.write("nothing is stored of that time\n")
-        return
-    for row in rows[-MOST_ROWS:]:
+    for row in rows:
         value = "—" if row["value"] is None else f"{row['value']:,.6g}".replace(",", " ")
-        sys.stdout.write(f"{row['time']}  {row['id']}  {value} {row['uom']}  {row['status']}\n")
-    if len(rows) > MOST_ROWS:
-        sys.stderr.write(f"the last {MOST_ROWS} of {len(rows)} values; --csv and --json give all\n")
+        sys.stdout.write(f"{row['time']}  {row['id']}  {value} {row['uom']}  {row['status']}")
+        sys.stdout.write(f"  judged a {row['judged']}\n" if "judged" in row else "\n")
+    if count > len(rows):
+        sys.stderr.write(f"the last {len(rows)} of {count} values; --csv and --json give all\n")
 
 
 async def _every(
+    settings: HubSettings,
     source: Source,
     unit: NodeUid,
     quantities: tuple[Quantity, ...],
@@ -123,10 +142,12 @@ async def _every(
     arguments: argparse.Namespace,
 ) -> None:
     found: list[dict[str, Any]] = []
-    for quantity in quantities:
-        buckets = await bucketed(source, unit, quantity, span, Width(arguments.every), zone)
-        if buckets is not None:
-            found += _bucket_objects(unit, quantity, buckets, zone)
+    with kept_rollups(settings, arguments.source) as kept:
+        figures = BucketSource(source, kept, registers_of(settings), zone, quarters=settings.history.rollups.quarters)
+        for quantity in quantities:
+            buckets = await figures.buckets(unit, quantity, span, Width(arguments.every))
+            if buckets is not None:
+                found += _bucket_objects(unit, quantity, buckets, zone)
     if arguments.json:
         print_json(found)
         return
@@ -145,43 +166,6 @@ async def _every(
             f"{row['start']}  {row['id']}  {told or '—'} {row['uom']}  of {row['count']}"
             f"{'' if not row['quality'] else '  quality ' + str(row['quality'])}\n"
         )
-
-
-async def bucketed(
-    source: HistoryReader, unit: NodeUid, quantity: Quantity, span: tuple[int, int, int], width: Width, zone: ZoneInfo
-) -> Buckets | None:
-    """Buckets of one variable over what is stored of a time ([from, to) and now); None where nothing is."""
-    bounds = await source.bounds(unit, quantity)
-    start_ms, end_ms, now_ms = span
-    if bounds is None:
-        return None
-    start_ms, end_ms = max(start_ms, bounds[0]), min(end_ms, bounds[1] + 1, now_ms)
-    borders = edges(start_ms, end_ms, width, zone)
-    if not len(borders):
-        return None
-    # One reading beyond both ends: what went on across an edge belongs to both of its sides.
-    before = await source.value_before(unit, quantity, int(borders[0]))
-    after = await source.value_after(unit, quantity, int(borders[-1]))
-    first_ms = before.time_ms if before is not None else int(borders[0])
-    last_ms = after.time_ms if after is not None else int(borders[-1])
-    series = await source.read_raw(unit, quantity, first_ms, last_ms + 1, MOST_VALUES)
-    found = summarised(series, borders)
-    if quantity.kind is not Kind.COUNTER:
-        return found
-    usable = ~np.isnan(series.values) & (series.status < np.uint32(0x8000_0000))
-    moves = advances(series.time_ms[usable], series.values[usable], Limits())
-    delta, flags = consumption(moves, borders)
-    return Buckets(
-        found.start_ms,
-        found.first,
-        found.last,
-        found.low,
-        found.high,
-        found.mean,
-        delta,
-        found.count,
-        found.quality | flags,
-    )
 
 
 def _bucket_objects(unit: NodeUid, quantity: Quantity, buckets: Buckets, zone: ZoneInfo) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from server.opcua.access import HubUser, Right, SessionPolicy, Users
 from server.opcua.calls import CallContext, Protection, current_call
+from server.opcua.counter_events import CounterEvents, CounterWords
 from server.opcua.errors import CallRefused
 from server.opcua.event import Event
 from server.opcua.history_rollups import RolledUp
@@ -15,6 +16,8 @@ __all__ = [
     "CallContext",
     "CallRefused",
     "Change",
+    "CounterEvents",
+    "CounterWords",
     "Event",
     "HubServer",
     "HubUser",

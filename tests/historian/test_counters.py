@@ -83,6 +83,17 @@ def test_new_transformers_from_a_date_on_are_no_jump() -> None:
     assert {advance.move for advance in found} == {Move.NORMAL}
 
 
+def test_before_a_change_of_transformers_the_register_ends_where_it_ended_then() -> None:
+    limits = Limits(rollover=2000.0, per_hour=10.0, resolution=0.01)
+    changes = [RatioChange(at_ms=3 * HOUR_MS - 1, factor=2.0)]
+    values = [995.0, 998.0, 2.0, 10.0, 14.0]
+    found = advances([hour * HOUR_MS for hour in range(5)], values, limits, changes)
+    assert [(advance.amount, advance.move) for advance in found[:2]] == [(3, Move.NORMAL), (4, Move.ROLLOVER)]
+    values = [995.0, 998.0, 999.0, 1999.0, 3.0]
+    found = advances([hour * HOUR_MS for hour in range(5)], values, limits, changes)
+    assert [(advance.amount, advance.move) for advance in found[-2:]] == [(1, Move.NORMAL), (4, Move.ROLLOVER)]
+
+
 ANY_VALUE = st.floats(-100, 2000) | st.sampled_from([0.0, 999.0, 1.0, float("nan")])
 
 

@@ -15,8 +15,8 @@ from address_space.nodes.standard import TYPES_ID_RANGE
 from address_space.nodes.types_model import IDS_FILE, TypeModel, frozen_ids
 from address_space.nodes.types_nodes import symbols, type_nodes
 
-FROZEN_ROWS = 459
-FROZEN_DIGEST = "4b573f8f597336ffa7a8decdb348e3e792b6d826cb802cacabc11c44f250a376"
+FROZEN_ROWS = 480
+FROZEN_DIGEST = "48e0f35d9bd5cc795448dd13b969e65f952b490e11bb0f1a0daa42086d9e3327"
 """The first rows of the id file as released; new rows are appended, and these never change."""
 
 WELL_KNOWN = {
@@ -48,12 +48,14 @@ WELL_KNOWN = {
     "PrepayModeEnum": 3007,
     "PhaseEnum": 3008,
     "CommunicationStateEnum": 3010,
+    "CounterAnomalyEnum": 3011,
     "MeterCommunicationAlarmType": 4001,
     "LowCreditAlarmType": 4002,
     "TamperAlarmType": 4003,
     "CommandEventType": 4004,
     "ConfigurationChangedEventType": 4005,
     "MeterStatusEventType": 4006,
+    "CounterAnomalyEventType": 4007,
     "Feeds": 4501,
     "MeasuredBy": 4502,
 }

@@ -161,7 +161,7 @@ async def test_a_register_that_rolls_over_is_booked_on(bench: Any) -> None:
     found = await bench.rollups.buckets(M1, IMPORT, start, start + 4 * HOUR, Width.HOUR)
     assert found.delta.tolist() == [4.0, 4.0, 4.0, 4.0]
     assert [bool(flag & int(QualityFlag.ROLLOVER)) for flag in found.quality] == [False, True, False, False]
-    assert [anomaly.move for anomaly in await bench.rollups.anomalies(M1)] == [Move.ROLLOVER]
+    assert [anomaly.move for anomaly in await bench.rollups.anomalies([M1])] == [Move.ROLLOVER]
 
 
 @pytest.mark.parametrize("spike", [0.0, 9.9e8, 4000.0], ids=["zero", "spike", "backwards"])
@@ -179,7 +179,7 @@ async def test_a_glitch_is_never_booked_but_marked_and_told(bench: Any, spike: f
     assert found.delta.tolist() == booked(book, list(range(start, start + 6 * HOUR + 1, HOUR)))
     assert [bool(flag & int(QualityFlag.SUSPECT)) for flag in found.quality] == [False] * 3 + [True] + [False] * 2
     assert spike / 1000 not in (*found.first.tolist(), *found.last.tolist())
-    told = await bench.rollups.anomalies(M1)
+    told = await bench.rollups.anomalies([M1])
     assert [(anomaly.move, anomaly.time_ms, anomaly.value) for anomaly in told] == [
         (Move.GLITCH, times[13], spike / 1000)
     ]
@@ -203,7 +203,7 @@ async def test_a_reset_and_another_meter_are_told_apart_and_not_booked(bench: An
     true = book.at(times[-1]) - book.at(start)
     hidden = book.at(times[change]) - book.at(times[change - 1])
     assert round(found.delta.sum() * 1000) == true - hidden
-    assert [anomaly.move for anomaly in await bench.rollups.anomalies(M1)] == [move]
+    assert [anomaly.move for anomaly in await bench.rollups.anomalies([M1])] == [move]
     assert found.quality[4] & int(QualityFlag.SUSPECT)
 
 
