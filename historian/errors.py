@@ -7,6 +7,8 @@ HistoryError
 ├── StoreUnreachable  a store on another machine does not answer (retryable)
 ├── StoreFailed       the store refused for another reason
 │   └── StoreDenied   it does not let the hub in
+├── TooManyOrders     no more orders to read meters' memories are taken for now
+├── NoSuchOrder       no order has this number
 └── DamagedHistory    stored bytes are not what was written
     └── WrongFormat   the files were made by a newer hub
 """
@@ -50,6 +52,16 @@ class StoreFailed(HistoryError):
 
 class StoreDenied(StoreFailed):
     """The store does not let the hub in: credentials or rights are wrong."""
+
+
+class TooManyOrders(HistoryError):
+    """No more orders to read meters' memories are taken for now."""
+
+    retryable = True
+
+
+class NoSuchOrder(HistoryError):
+    """No order has this number: it was never given, or so long ago that it is no longer kept."""
 
 
 class DamagedHistory(HistoryError):

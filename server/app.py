@@ -32,6 +32,7 @@ from drivers.registry import load_drivers
 from drivers.transport import Lines
 from historian.api import HistoryReader
 from historian.errors import HistoryError
+from historian.gaps import OrdersState
 from server import heap
 from server.assembly import Assembly, assemble
 from server.backfill import Backfill, BackfillOptions
@@ -44,7 +45,7 @@ from server.health import SERVICE_LEVEL_STOPPING, service_level
 from server.history import History
 from server.memory import SlotMemory
 from server.on_demand import OnDemand
-from server.opcua import HubServer, Limits, OpcUaOptions, Protection, RolledUp, StatusEvents
+from server.opcua import CounterEvents, HubServer, Limits, OpcUaOptions, Protection, RolledUp, StatusEvents
 from server.reports import Reports
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ class Hub:
             self.plant,
             self.live,
             _opcua_options(settings),
-            reader,
+            self.history.judged if self.history is not None else None,
             self.clock,
             rollups=_rollups(self.history),
             event_log=self.history.events if self.history is not None else None,
@@ -116,6 +117,7 @@ class Hub:
         )
         if self.history is not None:
             self.opcua.aspace.facts.archive_start = self.history.start
+        self.counter_events = self._made_counter_events()
         self.status_events = StatusEvents(self.plant, self.opcua.aspace.model, self.opcua.events.post, self.clock)
         self.engine = Engine(self.plant, self.live, self.opcua.projection, recorder, self.clock, self.status_events)
         policy = PollPolicy(
@@ -130,13 +132,14 @@ class Hub:
             if bus.devices:
                 self.pollers.append(Poller(channel, bus.devices, self.engine, self.clock, policy, index, memory))
         self.backfill: Backfill | None = None
-        if self.history is not None and reader is not None and kept.backfill_days:
+        if self.history is not None and reader is not None:
             ledger, plan = self.history.ledger, self.history.plan
             options, recording = BackfillOptions(days=kept.backfill_days), self.history.recorder
             self.backfill = Backfill(self.plant, plan, self.pollers, ledger, recording, reader, self.clock, options)
         self.on_demand = OnDemand(self.plant, self.pollers, self.engine)
         self.clocks = Clocks(assembly, self.pollers, self.clock, ZoneInfo(blueprint.config.time_zone))
-        self.reports = Reports(self.plant, self.pollers, self.clock, self.history)
+        orders = self.backfill.orders_state if self.backfill is not None else OrdersState
+        self.reports = Reports(self.plant, self.pollers, self.clock, self.history, orders)
         self.opcua.report_with(self.reports.of)
         self._bind_methods()
 
@@ -155,6 +158,12 @@ class Hub:
         except ExceptionGroup as group:
             raise next(causes(group)) from group
         log.info("hub stopped readings=%d", self.engine.readings_applied)
+
+    def _made_counter_events(self) -> CounterEvents | None:
+        history, hub = self.history, self.opcua
+        if history is None or history.rollups is None:
+            return None
+        return CounterEvents(self.plant, hub.aspace.model, hub.events.post, history.rollups, history.events, self.clock)
 
     def _bind_methods(self) -> None:
         """Put what the hub can do behind the methods of its nodes."""
@@ -200,6 +209,8 @@ class Hub:
                     # First of all, for a while: a line that is down would leave nothing to restore.
                     await asyncio.wait(others[-1:], timeout=RESTORE_FIRST_S)
                     others += [begin(part, work) for part, work in self.history.parts.items()]
+                    if self.counter_events is not None:
+                        others.append(begin("counter-events", self.counter_events.run))
                 polls = [begin(f"poll-{poller.channel.id}", poller.run) for poller in self.pollers]
                 if self.backfill is not None:
                     polls.append(begin("backfill", self.backfill.run))

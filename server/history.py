@@ -6,6 +6,7 @@ waits on the disk.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -23,13 +24,15 @@ from address_space.nodes.attributes import unknown_start
 from config.sections import HistorySettings
 from historian.api import HistoryReader, HistoryWriter, RowReader
 from historian.calendar import Days
+from historian.counters import Move
 from historian.errors import HistoryError
 from historian.events import EventLog
 from historian.forwarder import Forwarder, ForwarderState
 from historian.gaps import GapLedger, LedgerState, Plan
 from historian.influx import Credentials, InfluxReader, InfluxSink, LineWriter, ServerOptions, Tags
 from historian.recorder import Recorder, RecorderCounters
-from historian.rollups import Ratings, RollupLines, RollupOptions, Rollups
+from historian.reserve import Reserve
+from historian.rollups import JudgedReader, Ratings, RollupLines, RollupOptions, Rollups
 from historian.rollups.limits import Changes, unchanged
 from historian.schema import Measurement
 from historian.spool import Spool, SpoolOptions, SpoolState
@@ -40,6 +43,9 @@ from historian.tee import Tee
 log = logging.getLogger(__name__)
 
 SINK = "influx"
+ROOM_FILE = "start.reserve"
+ROOM_BYTES = 8 * 1024**2
+"""Kept back on the disk while the hub runs: to open its files it must write a little, on a full disk too."""
 _NS_PER_MS = 1_000_000
 _GIGABYTE = 1_000_000_000
 
@@ -53,6 +59,8 @@ class HistoryState:
     forwarder: ForwarderState | None
     trouble: str
     ledger: LedgerState = field(default_factory=LedgerState)
+    anomalies: Mapping[Move, int] = field(default_factory=dict)
+    """What registers did that did not simply go on, since the start; nothing where nobody looks."""
 
 
 class History:
@@ -73,6 +81,7 @@ class History:
         self._plant = plant
         self._clock = clock
         self._stack = AsyncExitStack()
+        self._room = Reserve(data_dir / "history" / ROOM_FILE, ROOM_BYTES)
         self._tags = _Tags(plant)
         self.store = SqliteStore(data_dir / "history", clock, store_options(settings)) if settings.embedded else None
         self._spool: Spool | None = None
@@ -105,6 +114,7 @@ class History:
         self.reader: HistoryReader | None = self.store if embedded_answers else self._influx_reader
 
     async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._room.release)
         try:
             if self.store is not None:
                 await self._stack.enter_async_context(self.store)
@@ -119,6 +129,7 @@ class History:
             await self._stack.enter_async_context(self.events)
             await self._stack.enter_async_context(self.ledger)
             await self._expect()
+            await asyncio.to_thread(self._room.take_what_is_left)
             await self._stack.enter_async_context(self.recorder)
         except BaseException:
             await self._stack.aclose()
@@ -129,6 +140,13 @@ class History:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    @property
+    def judged(self) -> HistoryReader | None:
+        """What answers clients: stored readings, in which glitches are not Good."""
+        if self.reader is None or self.rollups is None:
+            return self.reader
+        return JudgedReader(self.reader, self.rollups.recent)
 
     @property
     def parts(self) -> Mapping[str, Callable[[], Coroutine[Any, Any, None]]]:
@@ -196,7 +214,8 @@ class History:
         if forwarder is not None:
             trouble = trouble or forwarder.trouble
         ledger = self.ledger.state
-        return HistoryState(self.recorder.counters, spool, forwarder, trouble or ledger.trouble, ledger)
+        anomalies = self.rollups.found if self.rollups is not None else {}
+        return HistoryState(self.recorder.counters, spool, forwarder, trouble or ledger.trouble, ledger, anomalies)
 
 
 def store_options(settings: HistorySettings) -> StoreOptions:

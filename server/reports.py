@@ -7,7 +7,7 @@ somebody looks at it and costs nothing until then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from address_space.model import Clock, Plant
@@ -19,10 +19,19 @@ from address_space.nodes import Report
 from address_space.nodes.nodeids import SYSTEM, line_id
 from drivers.health import ChannelSnapshot, DeviceSnapshot, DeviceState
 from drivers.poller import Poller
-from historian.gaps import UnitDay
+from historian.counters import Move
+from historian.gaps import OrdersState, UnitDay
+from historian.rollups import UnitAnomalies
 from historian.schema import Measurement
 from server.history import History, HistoryState
+from server.opcua import CounterWords
 
+_ANOMALIES = {
+    "CounterRollovers": Move.ROLLOVER,
+    "CounterResets": Move.RESET,
+    "CounterReplacements": Move.REPLACED,
+    "CounterGlitches": Move.GLITCH,
+}
 BREATHE_EVERY = 50
 """Reports after which other tasks get the processor."""
 PERCENT = 100.0
@@ -33,17 +42,27 @@ MS = 1000.0
 class Reports:
     """The latest report on every line and on the history, and one on any device that is asked for."""
 
-    def __init__(self, plant: Plant, pollers: Iterable[Poller], clock: Clock, history: History | None = None) -> None:
+    def __init__(
+        self,
+        plant: Plant,
+        pollers: Iterable[Poller],
+        clock: Clock,
+        history: History | None = None,
+        orders: Callable[[], OrdersState] = OrdersState,
+    ) -> None:
         self._plant = plant
         self._history = history
+        self._orders = orders
         self._pollers = {poller.channel.id: poller for poller in pollers}
         self._clock = clock
         self._lines: dict[str, Report] = {}
+        self._words = CounterWords()
 
     async def refresh(self) -> None:
         """Make a new report on every line and on the history."""
         if self._history is not None:
-            self._lines[SYSTEM] = Report(history_values(await self._history.state()), self._clock.now_ns())
+            values = history_values(await self._history.state(), self._orders())
+            self._lines[SYSTEM] = Report(values, self._clock.now_ns())
         for index, poller in enumerate(self._pollers.values()):
             values = line_values(poller.snapshot(), poller.channel.tally.session_lines())
             self._lines[line_id(poller.channel.id)] = Report(values, self._clock.now_ns())
@@ -63,8 +82,14 @@ class Reports:
             device = poller.device(unit)
         except UnknownId:
             return None
-        day = self._history.ledger.day_of(NodeUid(identifier)) if self._history is not None else None
-        return Report({**device_values(device), **day_values(day)}, self._clock.now_ns())
+        values = {**device_values(device)}
+        if self._history is not None:
+            values |= day_values(self._history.ledger.day_of(NodeUid(identifier)))
+            rollups = self._history.rollups
+            values |= counter_values(
+                rollups.recent.of(NodeUid(identifier)) if rollups is not None else None, self._words
+            )
+        return Report(values, self._clock.now_ns())
 
 
 def line_values(snapshot: ChannelSnapshot, sessions: tuple[str, ...]) -> Mapping[str, Any]:
@@ -89,13 +114,14 @@ def line_values(snapshot: ChannelSnapshot, sessions: tuple[str, ...]) -> Mapping
     }
 
 
-def history_values(state: HistoryState) -> Mapping[str, Any]:
+def history_values(state: HistoryState, orders: OrdersState | None = None) -> Mapping[str, Any]:
     """The history by the names of its variables."""
     recorder, spool, forwarder = state.recorder, state.spool, state.forwarder
+    orders = orders if orders is not None else OrdersState()
     shed = spool.shed if spool is not None else {}
     sent_ns = forwarder.last_success_ns if forwarder is not None else 0
     return {
-        "Trouble": state.trouble,
+        "Trouble": state.trouble or orders.trouble,
         "Accepted": recorder.accepted,
         "Committed": recorder.committed,
         "Lost": recorder.lost,
@@ -107,7 +133,7 @@ def history_values(state: HistoryState) -> Mapping[str, Any]:
         "OldestWaiting": to_datetime(spool.oldest_ms * NS_PER_MS) if spool is not None and spool.oldest_ms else None,
         "LinesSent": forwarder.sent_lines if forwarder is not None else 0,
         "PostsFailed": forwarder.failed_posts if forwarder is not None else 0,
-        "DeadLetters": spool.dead if spool is not None else 0,
+        "DeadLetters": spool.dead + shed.get("dead", 0) if spool is not None else 0,
         "LinesDamaged": spool.damaged if spool is not None else 0,
         "ShedInst": shed.get(Measurement.INST.value, 0),
         "ShedEnergy": shed.get(Measurement.ENERGY.value, 0),
@@ -115,6 +141,11 @@ def history_values(state: HistoryState) -> Mapping[str, Any]:
         "SlotsExpected": state.ledger.expected,
         "SlotsMissing": state.ledger.expected - state.ledger.stored,
         "SlotsFilled": state.ledger.filled,
+        **{name: state.anomalies.get(move) for name, move in _ANOMALIES.items()},
+        "OrdersOpen": orders.open,
+        "OrderedSlots": orders.wanted,
+        "OrderedSlotsLeft": orders.left,
+        "LastOrderEnded": to_datetime(orders.ended_ms * NS_PER_MS) if orders.ended_ms else None,
     }
 
 
@@ -138,6 +169,18 @@ def day_values(day: UnitDay | None) -> Mapping[str, Any]:
         "SlotsFilled": day.filled,
         "Completeness": PERCENT * day.stored / day.expected if day.expected else None,
         "LastGap": to_datetime(day.last_gap_ms * NS_PER_MS) if day.last_gap_ms else None,
+    }
+
+
+def counter_values(found: UnitAnomalies | None, words: CounterWords) -> Mapping[str, Any]:
+    """What a unit's registers did, by the names of the variables below `Communication`; None has no values."""
+    if found is None:
+        return {}
+    last = found.last
+    return {
+        "CounterAnomalies": found.count,
+        "LastCounterAnomaly": words.names(last) if last is not None else None,
+        "LastCounterAnomalyTime": to_datetime(last.time_ms * NS_PER_MS) if last is not None else None,
     }
 
 

@@ -18,6 +18,7 @@ from typing import Self, TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from address_space.model.clock import Clock
 from address_space.model.ids import NodeUid
@@ -26,11 +27,11 @@ from address_space.model.quantity import Quantity, by_path
 from historian.api import HistoryReader, Readings, SeriesIds
 from historian.calendar import Width, edges
 from historian.errors import DamagedHistory, HistoryError, StoreClosed, WrongFormat
-from historian.gaps.book import Book, Part
+from historian.gaps import counting
+from historian.gaps.book import Book
 from historian.gaps.day import Day
 from historian.gaps.file import FILE
-from historian.gaps.report import Cause, Code, Completeness, Gap, LedgerState, Mark, UnitDay
-from historian.gaps.sheet import runs
+from historian.gaps.report import Code, Completeness, Gap, LedgerState, Mark, UnitDay
 from historian.gaps.tracks import Plan, Times, Track
 
 SAVE_S = 60.0
@@ -181,7 +182,7 @@ class GapLedger:
         total = np.zeros(3, np.int64)
         day = Day(book.numbers_end, int(borders[0]), now_ms)
         for part in book.parts(None, int(borders[0]), now_ms, now_ms):
-            counted = _counted(part, borders)[:, 0]
+            counted = counting.counted(part, borders)[:, 0]
             day.add(part, counted)
             total += counted.sum(axis=0)
         self._day = day.after(self._day)
@@ -211,11 +212,14 @@ class GapLedger:
         for point, row in ((units[row], row) for row in rows[~known].tolist()):
             never = [quantity for place, quantity in enumerate(quantities) if not latest.time_ms[row, place]]
             if all([await _lacks(store, point, quantity, int(newest[row])) for quantity in never]):
-                await self._found(point, track, newest[row : row + 1])
+                await self.stored(point, track, newest[row : row + 1])
 
-    async def _found(self, point: NodeUid, track: Track, time_ms: Times) -> None:
+    async def stored(self, point: NodeUid, track: Track, time_ms: Times) -> None:
+        """Slots of a unit that turn out to be in the history, though nobody noted it."""
+
         def noted(book: Book) -> None:
-            book.set(Mark.STORED, book.track_number(track), book.series([point]), time_ms)
+            units = np.repeat(book.series([point]), len(time_ms))
+            book.set(Mark.STORED, book.track_number(track), units, time_ms)
             book.journal(self._now_ms())
 
         await self._guarded(noted)
@@ -234,7 +238,7 @@ class GapLedger:
         def found(book: Book) -> list[Gap]:
             gaps: list[Gap] = []
             for part in book.parts(points, start_ms, end_ms, now_ms):
-                _join(gaps, _gaps(part, limit - len(gaps) + 1), part)
+                counting.join(gaps, counting.gaps_of(part, limit - len(gaps) + 1), part)
                 if len(gaps) > limit:
                     break
             return gaps[:limit]
@@ -242,10 +246,13 @@ class GapLedger:
         return await self._run(found)
 
     async def missing(
-        self, start_ms: int, end_ms: int, points: Sequence[NodeUid], *, again: bool = False
+        self, start_ms: int, end_ms: int, points: Sequence[NodeUid], *, again: bool = False, as_of_ms: int | None = None
     ) -> list[tuple[NodeUid, Track, Times]]:
-        """Slots of units that are missing and not known to be lacking in the meter's memory; `again`: those too."""
-        now_ms = self._now_ms()
+        """Slots of units that are missing and not known to be lacking in the meter's memory; `again`: those too.
+
+        as_of_ms  only slots that were expected by then; None is now
+        """
+        now_ms = self._now_ms() if as_of_ms is None else as_of_ms
 
         def found(book: Book) -> list[tuple[NodeUid, Track, Times]]:
             every: list[tuple[NodeUid, Track, Times]] = []
@@ -256,6 +263,21 @@ class GapLedger:
             return every
 
         return await self._run(found)
+
+    async def missing_counts(
+        self, start_ms: int, end_ms: int, points: Sequence[NodeUid], as_of_ms: int
+    ) -> NDArray[np.int64]:
+        """Slots of each unit that were expected by then and are missing, and how many of them were given up as lacking
+        in its memory: shape (points, 2)."""
+        rows = {point: row for row, point in enumerate(points)}
+        counts = np.zeros((len(points), 2), np.int64)
+
+        def found(book: Book) -> None:
+            for part in book.parts(points, start_ms, end_ms, as_of_ms):
+                counts[[rows[point] for point in part.points]] += counting.missing(part)
+
+        await self._run(found)
+        return counts
 
     async def completeness(
         self,
@@ -271,7 +293,7 @@ class GapLedger:
 
         def found(book: Book) -> None:
             for part in book.parts(points, int(borders[0]), int(borders[-1]), self._now_ms()):
-                for row, counted in zip(part.points, _counted(part, borders), strict=True):
+                for row, counted in zip(part.points, counting.counted(part, borders), strict=True):
                     for bucket, numbers in enumerate(counted.tolist()):
                         if numbers[0]:
                             total = totals.setdefault((row, bucket), [0, 0, 0])
@@ -298,7 +320,7 @@ class GapLedger:
 
         def found(book: Book) -> None:
             for part in book.parts(points, int(borders[0]), int(borders[-1]), self._now_ms()):
-                total[:] += _counted(part, borders).sum(axis=0)
+                total[:] += counting.counted(part, borders).sum(axis=0)
 
         if len(borders):
             await self._run(found)
@@ -345,48 +367,3 @@ async def _lacks(store: HistoryReader, point: NodeUid, quantity: Quantity, time_
     """Whether the meter said that it does not have this."""
     found = await store.read_raw(point, quantity, time_ms, time_ms + 1, 1)
     return bool(len(found.status)) and int(found.status[0]) == Reason.NOT_SUPPORTED.status
-
-
-def _gaps(part: Part, limit: int) -> list[Gap]:
-    codes = np.where(part.codes >= Code.NOT_READ, part.codes, np.uint8(0))
-    rows, firsts, ends = runs(codes)
-    rows, firsts, ends = rows[:limit], firsts[:limit], ends[:limit]
-    causes = codes[rows, firsts]
-    of, name = part.track.measurement, part.track.name
-    told = zip(
-        rows.tolist(),
-        part.slots[firsts].tolist(),
-        part.slots[ends - 1].tolist(),
-        (ends - firsts).tolist(),
-        causes.tolist(),
-        strict=True,
-    )
-    return [
-        Gap(part.points[row], of, name, first, last, missing, Cause(cause)) for row, first, last, missing, cause in told
-    ]
-
-
-def _join(gaps: list[Gap], found: list[Gap], part: Part) -> None:
-    """Append what was found; what goes on from the part before is one gap."""
-    ended = {}
-    if part.before_ms >= 0:
-        key = (part.track.measurement, part.track.name, part.before_ms)
-        ended = {gap.point: place for place, gap in enumerate(gaps) if (gap.measurement, gap.track, gap.last_ms) == key}
-    for gap in found:
-        place = ended.get(gap.point) if gap.first_ms == part.slots[0] else None
-        if place is not None and gaps[place].cause is gap.cause:
-            missing = gaps[place].missing + gap.missing
-            gaps[place] = replace(gaps[place], last_ms=gap.last_ms, missing=missing)
-        else:
-            gaps.append(gap)
-
-
-def _counted(part: Part, borders: Times) -> Times:
-    """Expected, stored and filled slots per unit and bucket: shape (units, buckets, 3)."""
-    bucket = np.searchsorted(borders, part.slots, "right") - 1
-    counted = np.zeros((len(part.points), len(borders) - 1, 3), np.int64)
-    starts = np.searchsorted(bucket, np.unique(bucket))
-    stored = (part.codes == Code.POLLED) | (part.codes == Code.FILLED)
-    for column, grid in enumerate((part.codes != Code.NOT_EXPECTED, stored, part.codes == Code.FILLED)):
-        counted[:, np.unique(bucket), column] = np.add.reduceat(grid, starts, axis=1, dtype=np.int64)
-    return counted

@@ -4,9 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.cli import history_export, history_gaps, history_import, history_read, history_setup, history_spool
+from server.cli import (
+    history_anomalies,
+    history_export,
+    history_gaps,
+    history_import,
+    history_order,
+    history_orders,
+    history_read,
+    history_setup,
+    history_spool,
+)
 
-PARTS = (history_setup, history_read, history_export, history_import, history_gaps, history_spool)
+PARTS = (
+    history_setup,
+    history_read,
+    history_export,
+    history_import,
+    history_gaps,
+    history_anomalies,
+    history_order,
+    history_orders,
+    history_spool,
+)
 
 
 def add_to(commands: Any) -> None:

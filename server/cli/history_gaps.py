@@ -178,7 +178,10 @@ async def _filled(
             f"{numbers['lacking']} that the meter's memory lacks\n"
         )
     sys.stderr.write(
-        "a running hub fills what it can by itself\n" if sums else "nothing is missing, nothing was filled\n"
+        "a running hub fills what it can by itself; `joulehub history order UNIT --from TIME --to TIME` has it ask "
+        "again\n"
+        if sums
+        else "nothing is missing, nothing was filled\n"
     )
 
 

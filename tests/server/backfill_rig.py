@@ -1,6 +1,7 @@
 """A market with one DL/T 645 meter, and a hub for it without OPC UA: polling, history, ledger and backfill.
 
-As a program it runs such a hub until it is killed: `python -m tests.server.backfill_rig FOLDER TIME_MS`.
+As a program it runs such a hub until it is killed: `python -m tests.server.backfill_rig FOLDER TIME_MS [DAYS]`; gaps
+of so many days are looked for (62).
 """
 
 from __future__ import annotations
@@ -92,6 +93,11 @@ class Market:
     async def __aexit__(self, *error: object) -> None:
         await self.line.stop()
 
+    @property
+    def orders(self) -> Path:
+        """The file of orders."""
+        return self.folder / "data" / "history" / "orders.db"
+
     def draw(self) -> Blueprint:
         """The site's blueprint, drawn once."""
         if self._drawn is None:
@@ -108,7 +114,7 @@ class Market:
 class Rig:
     """The hub. `async with` runs it."""
 
-    def __init__(self, blueprint: Blueprint, clock: Shifted, *, look_s: float = 0.1) -> None:
+    def __init__(self, blueprint: Blueprint, clock: Shifted, *, look_s: float = 0.1, days: int = 62) -> None:
         settings, assembly = blueprint.settings, blueprint.assembly
         self.clock = clock
         plan = expected(assembly)
@@ -129,7 +135,7 @@ class Rig:
             self.history.recorder,
             self.reader,
             clock,
-            BackfillOptions(look_s=look_s, settle_s=10.0),
+            BackfillOptions(days=days, look_s=look_s, settle_s=10.0),
         )
         self._stack = AsyncExitStack()
 
@@ -185,11 +191,11 @@ class Rig:
         return {time: round(value, 3) for time, value, status in every if not status}
 
 
-async def _serve(folder: Path, time_ms: int) -> None:
-    async with Rig(draw(load_settings(folder / "hub.toml")), Shifted(time_ms)):
+async def _serve(folder: Path, time_ms: int, days: int = 62) -> None:
+    async with Rig(draw(load_settings(folder / "hub.toml")), Shifted(time_ms), days=days):
         print("ready", flush=True)  # whoever started it waits for this
         await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(_serve(Path(sys.argv[1]), *map(int, sys.argv[2:])))

@@ -95,7 +95,7 @@ async def test_a_line_that_is_cut_in_the_middle_is_taken_up_again_where_it_was(s
             await rig.polled()
             await rig.until(lambda: rig.backfill.state.asked >= 4)
             await market.line.stop()
-            await asyncio.sleep(0.3)
+            await rig.until(lambda: rig.channel.tally.losses)
             assert await rig.missing() > len(quarters(begun, now))
             await market.line.start()
             await assert_filled(market, rig, quarters(begun + QUARTER_MS, now))

@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 import pytest
 from asyncua import Client, ua
 
+from address_space.model.clock import to_datetime
 from address_space.nodes import TypeModel
 from historian.forwarder import ForwarderState
+from historian.gaps import OrdersState
 from historian.recorder import RecorderCounters
 from historian.spool import SpoolState
 from server.app import Hub
@@ -44,7 +46,21 @@ def test_every_loss_there_can_be_is_told() -> None:
 def test_a_history_without_influxdb_has_nothing_waiting() -> None:
     values = history_values(HistoryState(RecorderCounters(5, 5, 0, 0, 0, 0.0), None, None, ""))
     assert [name for name, value in values.items() if value] == ["Accepted", "Committed"]
-    assert [name for name, value in values.items() if value is None] == ["OldestWaiting", "LastSuccess"]
+    unknown = [
+        "OldestWaiting",
+        "LastSuccess",
+        *(name for name in values if name.startswith("Counter")),
+        "LastOrderEnded",
+    ]
+    assert [name for name, value in values.items() if value is None] == unknown
+
+
+def test_orders_are_told_with_what_stands_in_their_way() -> None:
+    orders = OrdersState(2, 100, 40, AT_MS, "the disk is full")
+    values = history_values(HistoryState(RecorderCounters(5, 5, 0, 0, 0, 0.0), None, None, ""), orders)
+    assert [values[name] for name in ("OrdersOpen", "OrderedSlots", "OrderedSlotsLeft")] == [2, 100, 40]
+    assert values["LastOrderEnded"] == to_datetime(AT_MS * NS_PER_MS)
+    assert values["Trouble"] == "the disk is full"
 
 
 @asynccontextmanager

@@ -287,3 +287,36 @@ async def test_what_is_filled_or_lacking_is_told_apart(tmp_path: Path) -> None:
         assert [(gap.cause, gap.missing) for gap in gaps] == [(Cause.LACKING, 1), (Cause.NOT_READ, 2)]
         ((_, _, missing),) = await made.missing(START_MS, START_MS + 2 * HOUR_MS, [point])
         assert missing.tolist() == slots(5, 7)
+
+
+async def test_missing_slots_are_counted_by_unit_as_they_were_expected_at_a_time(tmp_path: Path) -> None:
+    clock = clock_at(START_MS)
+    async with ledger(tmp_path, clock) as made:
+        await read(made, "a", slots(0, 4))
+        await clock.advance(4 * 3600)
+        await read(made, "b", slots(2, 6))
+        await made.lacking(NodeUid("b"), QUARTERS.track, np.array(slots(0, 2), np.int64))
+        units = [NodeUid("b"), NodeUid("nobody"), NodeUid("a")]
+        then_ms = START_MS + 3 * HOUR_MS
+        for as_of_ms in (then_ms, clock.now_ns() // 1_000_000):
+            counts = await made.missing_counts(START_MS, START_MS + 30 * HOUR_MS, units, as_of_ms)
+            for unit, (missing, lacking) in zip(units, counts.tolist(), strict=True):
+                for again, expected in ((True, missing), (False, missing - lacking)):
+                    found = await made.missing(
+                        START_MS, START_MS + 30 * HOUR_MS, [unit], again=again, as_of_ms=as_of_ms
+                    )
+                    assert sum(len(each) for _, _, each in found) == expected
+            assert counts[0, 1] == 2
+            assert counts[1].tolist() == [0, 0]
+        later = await made.missing_counts(START_MS, START_MS + 30 * HOUR_MS, units, then_ms)
+        assert later[2, 0] < counts[2, 0]
+
+
+async def test_a_slot_that_is_found_in_the_history_is_missing_no_more(tmp_path: Path) -> None:
+    clock = clock_at(START_MS)
+    async with ledger(tmp_path, clock) as made:
+        await clock.advance(2 * 3600)
+        every = np.array(slots(0, 4), np.int64)
+        await made.lacking(NodeUid("a"), QUARTERS.track, every)
+        await made.stored(NodeUid("a"), QUARTERS.track, every)
+        assert await made.gaps(START_MS, START_MS + HOUR_MS, [NodeUid("a")]) == []
