@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SeriesIds = NDArray[np.int64]
 """Numbers under which a store keeps units, shape (n,); stable for ever, never reused."""
 
+END_MS = 253_402_300_800_000
+"""A store holds times from 0 (1970) up to this one (the year 10000), which is not held."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:

@@ -78,10 +78,10 @@ class Days:
         return int(self.starts(np.array([number], np.int64))[0])
 
     def edges(self, number: int, width: Width) -> Instants:
-        """Edges of the buckets of one day, `width` within it or the day itself."""
+        """Edges of the buckets of one day, `width` within it or the day itself; one that a zone left out has none."""
         begin, end = self.start(number), self.start(number + 1)
-        step = width.minutes * MINUTE_MS
-        return np.append(np.arange(begin, end, step or end - begin, dtype=np.int64), end)
+        step = width.minutes * MINUTE_MS or max(end - begin, 1)
+        return np.append(np.arange(begin, end, step, dtype=np.int64), end)
 
     def _cover(self, first: int, last: int) -> tuple[int, Instants]:
         """Know the beginnings of days `first` … `last`."""

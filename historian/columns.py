@@ -105,7 +105,7 @@ class Thresholds:
         moved = np.abs(batch.values - last) > deadband
         moved |= np.isnan(batch.values) != np.isnan(last)
         moved |= self._status[block][places] != batch.status
-        moved |= (heartbeat > 0) & (batch.slot_ns - self._slot_ns[block][places] >= heartbeat)
+        moved |= (heartbeat > 0) & (np.abs(batch.slot_ns - self._slot_ns[block][places]) >= heartbeat)
         moved |= deadband == 0
         return np.flatnonzero(moved)
 

@@ -18,8 +18,9 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from address_space.model.clock import Clock
-from historian.errors import HistoryError, StoreClosed
-from historian.sqlite.files import connect, translated
+from historian.errors import DamagedHistory, HistoryError, StoreClosed
+from historian.sqlite.files import connect, not_let, translated
+from historian.sqlite.keeping import Identity, identity, kept_aside, rescued
 
 FILE = "events.db"
 KEPT = 200_000
@@ -28,6 +29,7 @@ WAITING = 20_000
 """So many events may wait in memory; then the newest are refused and counted."""
 FLUSH_S = 1.0
 _CACHE_MB = 4
+_DAMAGED_KEPT = 3
 _MOST_NS = (1 << 63) - 1
 _TABLES = """
 CREATE TABLE IF NOT EXISTS event(
@@ -71,6 +73,7 @@ class EventLog:
         self._waiting: deque[StoredEvent] = deque()
         self._thread: ThreadPoolExecutor | None = None
         self._file: sqlite3.Connection | None = None
+        self._identity: Identity = None
         self._flushing = asyncio.Lock()
         self.refused = 0
         """Events for which there was no room."""
@@ -163,31 +166,69 @@ class EventLog:
     # inside, on the thread
 
     def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise not_let(error, self._path) from error
+        try:
+            self._file = self._connected()
+        except DamagedHistory as error:
+            self._file = self._begun_anew(error)
+        self._identity = identity(self._path)
+
+    def _connected(self) -> sqlite3.Connection:
         with translated(str(self._path)):
-            self._file = connect(self._path, cache_mb=_CACHE_MB, synchronous="FULL")
-            self._file.executescript(_TABLES)
+            file = connect(self._path, cache_mb=_CACHE_MB, synchronous="FULL")
+            try:
+                file.executescript(_TABLES)
+            except BaseException:
+                file.close()
+                raise
+        return file
+
+    def _begun_anew(self, error: HistoryError) -> sqlite3.Connection:
+        """A new file; the damaged one is kept aside."""
+        aside = kept_aside(self._path, _DAMAGED_KEPT)
+        _log.error("event log damaged, begun anew kept=%s error=%s", aside, error)
+        return self._connected()
 
     def _close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _append(self, batch: Sequence[StoredEvent]) -> None:
+    def _stand(self) -> sqlite3.Connection:
+        """The open file; one that was taken away is written out again."""
         assert self._file is not None  # noqa: S101  # _work refuses while it is closed
+        if identity(self._path) != self._identity:
+            self._file = rescued(self._file, self._path, self._connected)
+            self._identity = identity(self._path)
+        return self._file
+
+    def _append(self, batch: Sequence[StoredEvent]) -> None:
+        try:
+            self._write(self._stand(), batch)
+        except DamagedHistory as error:
+            self._close()
+            self._file = self._begun_anew(error)
+            self._identity = identity(self._path)
+            self._write(self._file, batch)
+
+    def _write(self, file: sqlite3.Connection, batch: Sequence[StoredEvent]) -> None:
         rows = [(one.time_ns, one.source, one.body) for one in batch]
         with translated(str(self._path)):
-            self._file.execute("BEGIN IMMEDIATE")
+            file.execute("BEGIN IMMEDIATE")
             try:
-                self._file.executemany("INSERT INTO event(time_ns, source, body) VALUES (?, ?, ?)", rows)
-                (count,) = self._file.execute("SELECT COUNT(*) FROM event").fetchone()
+                file.executemany("INSERT INTO event(time_ns, source, body) VALUES (?, ?, ?)", rows)
+                (count,) = file.execute("SELECT COUNT(*) FROM event").fetchone()
                 if count > self._kept + self._kept // 100:
                     oldest = "SELECT seq FROM event ORDER BY time_ns, seq LIMIT ?"
-                    self._file.execute(f"DELETE FROM event WHERE seq IN ({oldest})", (count - self._kept,))  # noqa: S608
+                    file.execute(f"DELETE FROM event WHERE seq IN ({oldest})", (count - self._kept,))  # noqa: S608
+                file.execute("COMMIT")
             except BaseException:
-                self._file.execute("ROLLBACK")
+                if file.in_transaction:
+                    file.execute("ROLLBACK")
                 raise
-            self._file.execute("COMMIT")
 
     async def _ask(self, query: str, given: Sequence[int | str]) -> list[tuple[Any, ...]]:
         def asked() -> list[tuple[Any, ...]]:

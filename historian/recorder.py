@@ -20,7 +20,7 @@ from address_space.model.clock import NS, Clock
 from address_space.model.ids import NodeUid
 from address_space.model.plant import Plant
 from address_space.model.value import Batch
-from historian.api import HistoryWriter, Readings, Row
+from historian.api import END_MS, HistoryWriter, Readings, Row
 from historian.columns import Columns, Thresholds, picked, readings_of_rows
 from historian.errors import HistoryError, StoreClosed
 from historian.schema import Measurement, measurement_of
@@ -30,6 +30,7 @@ COMMIT_VALUES = 200_000
 CAPACITY_VALUES = 2_000_000
 CLOSE_S = 10.0
 _COUNTER = 1
+_NS_PER_MS = 1_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ class Recorder:
         self._accepted = 0
         self._committed = 0
         self._lost = 0
+        self._refused_times = 0
         self._dropped = {Measurement.ENERGY: 0, Measurement.INST: 0}
         self._fault: HistoryError | None = None
         self._refusing = False
@@ -162,6 +164,9 @@ class Recorder:
         wiring = self._wiring
         if wiring is None or not len(batch.handles):
             return
+        if batch.slot_ns < 0:
+            self._refuse_time(batch.slot_ns // _NS_PER_MS, len(batch.handles))
+            return
         block = bisect_right(wiring.first_units, batch.unit) - 1
         pending = self._accepted - self._committed - self._lost
         roomy = pending + len(batch.handles) <= self._inst_capacity
@@ -178,6 +183,9 @@ class Recorder:
         """Take a reading that is not of a point of the plant (or is known by the unit's id only), whole or not."""
         wiring = self._wiring
         if wiring is None or not len(row.quantities):
+            return
+        if not 0 <= row.slot_ms < END_MS:
+            self._refuse_time(row.slot_ms, len(row.quantities))
             return
         pending = self._accepted - self._committed - self._lost
         measurements = [measurement_of(quantity) for quantity in row.quantities]
@@ -271,6 +279,14 @@ class Recorder:
             self._refusing = True
             _log.error("history buffer full, readings dropped capacity=%d fault=%s", self._capacity, self._fault)
         self._dropped[measurement] += values
+
+    def _refuse_time(self, time_ms: int, values: int) -> None:
+        """No store holds such a time: it is refused here, so that it takes no other reading with it."""
+        if not self._refused_times:
+            _log.error("history cannot hold a time, readings lost time_ms=%d values=%d", time_ms, values)
+        self._refused_times += values
+        self._accepted += values
+        self._lost += values
 
     # committing
 

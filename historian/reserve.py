@@ -17,12 +17,18 @@ class Reserve:
 
     def take(self) -> bool:
         """Have the room; False where the disk has not that much."""
-        if self._is_held or not self._size:
-            return True
+        return self._is_held or not self._size or self._hold(self._size)
+
+    def take_what_is_left(self) -> None:
+        """Have the room, or as much of it as the disk has, in steps of an eighth."""
+        if not self._is_held:
+            any(self._hold(self._size * eighths // 8) for eighths in range(8, 0, -1) if self._size)
+
+    def _hold(self, size_bytes: int) -> bool:
         try:
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.posix_fallocate(handle, 0, self._size)
+                os.posix_fallocate(handle, 0, size_bytes)
             finally:
                 os.close(handle)
         except OSError:

@@ -105,9 +105,17 @@ def unpack(packed: bytes) -> DayBlock:
     )
 
 
-def checked(packed: bytes, check_sum: int) -> bytes:
-    """The bytes, if they have this CRC-32; raises DamagedHistory."""
-    if zlib.crc32(packed) != check_sum:
+def check_sum(packed: bytes, key: int) -> int:
+    """CRC-32 of a packed day and the row it stands in: another unit's or day's does not pass for it."""
+    return zlib.crc32(packed, zlib.crc32(key.to_bytes(8, "little")))
+
+
+def checked(packed: object, told: object, key: int) -> bytes:
+    """The bytes, if they have this check sum; raises DamagedHistory.
+
+    Days packed before the row was part of it have the bytes' alone.
+    """
+    if not isinstance(packed, bytes) or told not in (check_sum(packed, key), zlib.crc32(packed)):
         raise DamagedHistory("a packed day has the wrong check sum")
     return packed
 

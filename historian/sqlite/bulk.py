@@ -15,7 +15,7 @@ from historian.api import Rows
 from historian.errors import DamagedHistory
 from historian.schema import Measurement
 from historian.sqlite import block
-from historian.sqlite.catalogue import FILE
+from historian.sqlite.catalogue import FILE, fields_of
 from historian.sqlite.files import (
     Month,
     cold_key,
@@ -29,7 +29,7 @@ from historian.sqlite.files import (
     months,
     translated,
 )
-from historian.sqlite.packing import rows_to_block
+from historian.sqlite.packing import rows_to_block, sound_rows
 from historian.sqlite.reader import Reader
 
 _COLD, _HOT = 0, 1
@@ -123,7 +123,7 @@ def _groups(reader: Reader, units: Sequence[NodeUid], measurement: Measurement) 
         for place, series, layout in catalogue.execute(query, (json.dumps(list(units)), measurement.value)):
             if layout not in found:
                 (text,) = catalogue.execute("SELECT fields FROM layout WHERE id = ?", (layout,)).fetchone()
-                found[layout] = _Group(tuple(json.loads(text)), {}, [])
+                found[layout] = _Group(fields_of(text), {}, [])
             found[layout].places[series] = place
     return list(found.values())
 
@@ -155,9 +155,14 @@ def _read_month(
             rows = connection.execute(query, (json.dumps(numbers), start_ms, end_ms)).fetchall()
             if rows and len(rows[0]) > _KEYS:
                 try:
-                    group.add(_HOT, np.array([row[0] for row in rows], np.int64), rows_to_block(rows))
+                    found = rows_to_block(rows)
                 except DamagedHistory as error:
                     reader.told(f"{file_path(reader.folder, month)} {table}", error)
+                    rows = sound_rows(rows)
+                    if not rows:
+                        continue
+                    found = rows_to_block(rows)
+                group.add(_HOT, np.array([row[0] for row in rows], np.int64), found)
 
 
 def _read_cold(
@@ -174,7 +179,7 @@ def _read_cold(
     query = f"SELECT c.key, c.crc, c.d FROM json_each(?) w JOIN {name} c ON c.key = w.value"  # noqa: S608
     for key, crc, data in connection.execute(query, (json.dumps(keys),)):
         try:
-            found = block.unpack(block.checked(data, crc))
+            found = block.unpack(block.checked(data, crc, key))
         except DamagedHistory as error:
             reader.told(f"{file_path(reader.folder, month)} {name} row {key}", error)
             continue

@@ -185,6 +185,7 @@ def connect_reader(path: Path, change: Change = Change.OTHERS) -> sqlite3.Connec
     connection = sqlite3.connect(uri, uri=True, timeout=5.0, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA cache_size = -8192")
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.Error:
         connection.close()
         raise

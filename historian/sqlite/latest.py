@@ -16,10 +16,12 @@ from address_space.model.ids import NodeUid
 from address_space.model.quality import Reason
 from address_space.model.quantity import Quantity
 from historian.api import Latest
+from historian.errors import DamagedHistory
 from historian.schema import Measurement, field_of, measurement_of
-from historian.sqlite.catalogue import FILE
+from historian.sqlite.catalogue import FILE, fields_of
 from historian.sqlite.files import PREFIX, hot_table, hot_tables, months, translated
-from historian.sqlite.packing import LAST_ENTRY, rows_to_block
+from historian.sqlite.newest import ENTRY, unsealed
+from historian.sqlite.packing import rows_to_block, sound_rows
 from historian.sqlite.reader import Reader
 
 _ENTRIES = np.dtype([("column", "<u2"), ("time_ms", "<i8"), ("value", "<f8"), ("status", "<u4")])
@@ -68,7 +70,7 @@ class _Search:
             catalogue = reader.catalogue()
             layouts = {
                 number: [known.index(field) if field in known else -1 for field in fields]
-                for number, known in ((n, json.loads(text)) for n, text in catalogue.execute("SELECT * FROM layout"))
+                for number, known in ((n, fields_of(text)) for n, text in catalogue.execute("SELECT * FROM layout"))
             }
             for row, series, layout in catalogue.execute(query, (json.dumps(list(units)), measurement.value)):
                 self.rows[series] = row
@@ -117,7 +119,14 @@ class _Search:
         """Rows of a hot table (p, ts, s, c0, c1, …), one a unit."""
         if not cells or len(cells[0]) == _KEYS:
             return
-        block = rows_to_block(cells)
+        try:
+            block = rows_to_block(cells)
+        except DamagedHistory as error:
+            self.reader.told(f"{self.reader.folder} {self.measurement.value}", error)
+            cells = sound_rows(cells)
+            if not cells:
+                return
+            block = rows_to_block(cells)
         rows = np.array([self.rows[series] for series, *_ in cells if isinstance(series, int)], np.int64)
         column = self.column[rows]
         known = self.open[rows] & (column >= 0) & (column < len(block.columns))
@@ -130,13 +139,20 @@ class _Search:
 
     def _noted(self) -> None:
         query = "SELECT l.p, l.d FROM json_each(?) w JOIN last l ON l.p = w.value AND l.m = ?"
-        with translated(str(self.reader.folder / FILE)):
-            catalogue = self.reader.catalogue()
-            noted = catalogue.execute(query, (json.dumps(list(self.rows)), self.measurement.value)).fetchall()
+        place = str(self.reader.folder / FILE)
+        noted: list[tuple[int, bytes]] = []
+        try:
+            with translated(place):
+                catalogue = self.reader.catalogue()
+                found = catalogue.execute(query, (json.dumps(list(self.rows)), self.measurement.value))
+                for series, data in found:
+                    noted.append((series, self._unsealed(series, data)))
+        except DamagedHistory as error:
+            self.reader.told(place, error)
         entries = np.frombuffer(b"".join(data for _, data in noted), _ENTRIES)
         rows = np.repeat(
             np.array([self.rows[series] for series, _ in noted], np.int64),
-            [len(data) // LAST_ENTRY.size for _, data in noted],
+            [len(data) // ENTRY.size for _, data in noted],
         )
         width = max(int(entries["column"].max(initial=0)), int(self.column.max(initial=0))) + 1
         field = np.full((len(self.column), width), -1, np.int64)
@@ -146,6 +162,13 @@ class _Search:
         kept = wanted >= 0
         taken = entries[kept]
         self._set(rows[kept], wanted[kept], taken["time_ms"], taken["value"], taken["status"])
+
+    def _unsealed(self, series: int, data: object) -> bytes:
+        try:
+            return unsealed(series, self.measurement.value, data)
+        except DamagedHistory as error:
+            self.reader.told(f"{self.reader.folder / FILE} last row {series}", error)
+            return b""
 
     def _set(
         self,

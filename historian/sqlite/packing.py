@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import struct
-import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,25 +31,29 @@ from historian.sqlite.files import (
     hot_table,
     month_of,
     months,
+    not_let,
     translated,
 )
+from historian.sqlite.keeping import SIDES
+from historian.sqlite.newest import ENTRY, sealed, unsealed
 from historian.sqlite.writer import MonthFile, Writer
 
 ROWS_A_STEP = 20_000
 PAGES_A_STEP = 2_000
-LAST_ENTRY = struct.Struct("<HqdI")
-"""Newest value of a column: column, ms, value in base units, status."""
 _NEXT_MONTH = 32
 
 _log = logging.getLogger(__name__)
 
 
-def maintain(writer: Writer, today: int) -> Iterator[None]:
-    """Drop what is older than is kept, pack what is old, give room back. Each step is short; errors are logged."""
+def maintain(writer: Writer, today: int, kept_by: int) -> Iterator[None]:
+    """Drop what is older than is kept, pack what is old, give room back. Each step is short; errors are logged.
+
+    today, kept_by  days since 1970: what is packed counts by the first, what is given up by the second
+    """
     for month in months(writer.folder):
         try:
             with translated(str(file_path(writer.folder, month))):
-                yield from _retain(writer, month, today)
+                yield from _retain(writer, month, kept_by)
                 if file_path(writer.folder, month).exists():
                     yield from _pack_month(writer, month, today)
         except HistoryError as error:
@@ -58,7 +62,19 @@ def maintain(writer: Writer, today: int) -> Iterator[None]:
 
 
 def rows_to_block(rows: Sequence[tuple[object, ...]]) -> DayBlock:
-    """Rows of a hot table (p, ts, s, c0, c1, …) as a matrix over all its columns."""
+    """Rows of a hot table (p, ts, s, c0, c1, …) as a matrix over all its columns; raises DamagedHistory."""
+    try:
+        return _matrix(rows)
+    except (ValueError, TypeError) as error:
+        raise DamagedHistory(f"a row holds what is no number ({error})") from error
+
+
+def sound_rows(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows of a hot table without those that are spoilt."""
+    return rowstatus.sound(rows, 2)
+
+
+def _matrix(rows: Sequence[tuple[object, ...]]) -> DayBlock:
     fields = list(zip(*rows, strict=True))
     time_ms = np.array(fields[1], np.int64)
     values = np.array(fields[3:], np.float64).reshape(len(fields) - 3, len(rows)).T
@@ -66,8 +82,10 @@ def rows_to_block(rows: Sequence[tuple[object, ...]]) -> DayBlock:
     present = ~np.isnan(values)
     known: dict[object, tuple[NDArray[np.uint32], NDArray[np.bool_]]] = {}
     for row, blob in enumerate(fields[2]):
-        if not isinstance(blob, bytes):
+        if blob is None:
             continue
+        if not isinstance(blob, bytes):
+            raise DamagedHistory("the status of a stored row is no status")
         if blob not in known:
             known[blob] = _spread(blob, values.shape[1])
         codes, listed = known[blob]
@@ -110,8 +128,11 @@ def _retain(writer: Writer, month: Month, today: int) -> Iterator[None]:
     if all(month_end <= day for day in oldest.values()):
         writer.forget(month)
         path = file_path(writer.folder, month)
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        try:
+            for suffix in ("", *SIDES):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+        except OSError as error:
+            raise not_let(error, path) from error
         _log.info("history month dropped file=%s", path)
         yield
         return
@@ -182,7 +203,14 @@ def _next_units(connection: sqlite3.Connection, table: Table, after: int) -> lis
 
 def _pack_units(writer: Writer, file: MonthFile, table: Table, rows: list[tuple[int, ...]]) -> None:
     measurement, day = table
-    whole = rows_to_block(rows)
+    try:
+        whole = rows_to_block(rows)
+    except DamagedHistory as error:
+        kept = sound_rows(rows)
+        _log.error("spoilt rows given up file=%s rows=%d error=%s", file.path, len(rows) - len(kept), error)
+        if not kept:
+            return
+        rows, whole = kept, rows_to_block(kept)
     series = np.array([row[0] for row in rows], np.int64)
     firsts = np.flatnonzero(np.diff(series, prepend=-1))
     newest: list[tuple[int, DayBlock]] = []
@@ -199,11 +227,12 @@ def _pack_units(writer: Writer, file: MonthFile, table: Table, rows: list[tuple[
         newest.append((number, part))
         old = _packed_before(file, table, number)
         data = block.pack(merge(old, part) if old is not None else part)
-        packed.append((cold_key(number, day), zlib.crc32(data), data))
+        key = cold_key(number, day)
+        packed.append((key, block.check_sum(data, key), data))
     with file.transaction() as connection:
         name = cold_table(measurement)
         connection.executemany(f"INSERT OR REPLACE INTO {name}(key, crc, d) VALUES (?, ?, ?)", packed)  # noqa: S608
-    _note_newest(writer.catalogue.connection, measurement, newest)
+    writer.catalogued(lambda catalogue: _note_newest(catalogue.connection, measurement, newest))
 
 
 def _packed_before(file: MonthFile, table: Table, series: int) -> DayBlock | None:
@@ -212,7 +241,7 @@ def _packed_before(file: MonthFile, table: Table, series: int) -> DayBlock | Non
     if found is None:
         return None
     try:
-        return block.unpack(block.checked(found[1], found[0]))
+        return block.unpack(block.checked(found[1], found[0], cold_key(series, table[1])))
     except DamagedHistory as error:
         _log.error("damaged packed day replaced file=%s series=%d error=%s", file.path, series, error)
         return None
@@ -226,7 +255,10 @@ def _note_newest(
     for series, part in parts:
         query = "SELECT d FROM last WHERE p = ? AND m = ?"
         found = connection.execute(query, (series, measurement.value)).fetchone()
-        newest = {entry[0]: entry for entry in LAST_ENTRY.iter_unpack(found[0])} if found else {}
+        noted = b""
+        with suppress(DamagedHistory):  # then only what is packed now is known
+            noted = unsealed(series, measurement.value, found[0]) if found else b""
+        newest = {entry[0]: entry for entry in ENTRY.iter_unpack(noted)}
         has_value = ~np.isnan(part.values)
         rows = len(part.time_ms) - 1 - np.argmax(has_value[::-1], axis=0)
         for column in np.flatnonzero(has_value.any(axis=0)).tolist():
@@ -235,8 +267,8 @@ def _note_newest(
             if column not in newest or newest[column][1] <= time_ms:
                 value, status = float(part.values[row, column]), int(part.status[row, column])
                 newest[column] = (column, time_ms, value, status)
-        data = b"".join(LAST_ENTRY.pack(*entry) for _, entry in sorted(newest.items()))
-        entries.append((series, measurement.value, data))
+        data = b"".join(ENTRY.pack(*entry) for _, entry in sorted(newest.items()))
+        entries.append((series, measurement.value, sealed(series, measurement.value, data)))
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.executemany("INSERT OR REPLACE INTO last(p, m, d) VALUES (?, ?, ?)", entries)

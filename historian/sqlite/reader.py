@@ -6,14 +6,13 @@ being packed is never seen twice or not at all.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +24,11 @@ from historian.errors import DamagedHistory
 from historian.schema import Measurement, field_of, measurement_of
 from historian.sqlite import block, rowstatus
 from historian.sqlite.block import PackedColumn
-from historian.sqlite.catalogue import FILE
+from historian.sqlite.catalogue import FILE, fields_of
 from historian.sqlite.files import (
     DAY_MS,
+    NOT_WRITABLE,
+    Change,
     Month,
     cold_table,
     connect_reader,
@@ -39,7 +40,9 @@ from historian.sqlite.files import (
     month_of,
     months,
     translated,
+    waits_in_log,
 )
+from historian.sqlite.keeping import Identity, identity
 
 Damage = Callable[[str, str], None]
 """Told where something is damaged and what is wrong with it; called from the reader's thread."""
@@ -84,23 +87,30 @@ class Reader:
     def __init__(self, folder: Path, damage: Damage) -> None:
         self.folder = folder
         self._damage = damage
-        self._catalogue: sqlite3.Connection | None = None
-        self._months: OrderedDict[Month, tuple[sqlite3.Connection, tuple[int, int]]] = OrderedDict()
+        self._catalogue: tuple[sqlite3.Connection, Identity] | None = None
+        self._months: OrderedDict[Month, tuple[sqlite3.Connection, Identity]] = OrderedDict()
+        self._still: set[Month] = set()
+        """Months that are open as if nobody wrote to them, for one read only."""
 
     def close(self) -> None:
         """Release all files."""
         if self._catalogue is not None:
-            self._catalogue.close()
+            self._catalogue[0].close()
             self._catalogue = None
         for connection, _ in self._months.values():
             connection.close()
         self._months.clear()
 
     def catalogue(self) -> sqlite3.Connection:
-        """The open catalogue; raises sqlite3.Error."""
+        """The open catalogue; raises sqlite3.Error, StoreFull."""
+        path = self.folder / FILE
+        stands = identity(path)
+        if self._catalogue is not None and self._catalogue[1] != stands:
+            self._catalogue[0].close()
+            self._catalogue = None
         if self._catalogue is None:
-            self._catalogue = connect_reader(self.folder / FILE)
-        return self._catalogue
+            self._catalogue = (connect_reader(path), stands)
+        return self._catalogue[0]
 
     def locate(self, unit: NodeUid, quantity: Quantity) -> Column | None:
         """Where a variable is kept, None where it never was."""
@@ -113,7 +123,7 @@ class Reader:
         )
         with translated(str(self.folder / FILE)):
             found = self.catalogue().execute(query, (measurement.value, unit)).fetchone()
-        fields = json.loads(found[1]) if found else []
+        fields = fields_of(found[1]) if found else ()
         field = field_of(quantity)
         return Column(measurement, found[0], fields.index(field)) if field in fields else None
 
@@ -128,7 +138,7 @@ class Reader:
         with translated(str(self.folder / FILE)):
             for uid, fields in self.catalogue().execute(query):
                 if fields not in layouts:
-                    named = map(by_path, json.loads(fields))
+                    named = map(by_path, fields_of(fields))
                     layouts[fields] = tuple(quantity for quantity in named if quantity is not None)
                 unit = NodeUid(uid)
                 found[unit] = found.get(unit, ()) + layouts[fields]
@@ -181,6 +191,8 @@ class Reader:
         finally:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
+            if month in self._still:
+                self._forget(month)
 
     def told(self, place: str, error: DamagedHistory) -> None:
         """Pass on that a part is damaged."""
@@ -196,24 +208,29 @@ class Reader:
         return found[::-1] if span.newest_first else found
 
     def _open(self, month: Month, path: Path) -> sqlite3.Connection | None:
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
+        stands = identity(path)
+        if stands is None:
             self._forget(month)
             return None
-        identity = (stat.st_dev, stat.st_ino)
         known = self._months.get(month)
-        if known is not None and known[1] == identity:
+        if known is not None and known[1] == stands:
             self._months.move_to_end(month)
             return known[0]
         self._forget(month)
         while len(self._months) >= _OPEN_MONTHS:
             self._months.popitem(last=False)[1][0].close()
-        connection = connect_reader(path)
-        self._months[month] = (connection, identity)
+        try:
+            connection = connect_reader(path)
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in NOT_WRITABLE or waits_in_log(path):
+                raise
+            connection = connect_reader(path, Change.NOBODY)  # the disk has no room for what readers share
+            self._still.add(month)
+        self._months[month] = (connection, stands)
         return connection
 
     def _forget(self, month: Month) -> None:
+        self._still.discard(month)
         known = self._months.pop(month, None)
         if known is not None:
             known[0].close()
@@ -275,7 +292,7 @@ class Reader:
         query = f"SELECT crc, d FROM {cold_table(column.measurement)} WHERE key = ?"  # noqa: S608
         crc, data = connection.execute(query, (key,)).fetchone()
         try:
-            return block.cut_column(block.checked(data, crc), column.column)
+            return block.cut_column(block.checked(data, crc, key), column.column)
         except DamagedHistory as error:
             self._damage(self._place(month, column, key), error.what)
             return None
@@ -323,17 +340,28 @@ class Reader:
                 return None
             if span.newest_first:
                 rows.reverse()
-            times, numbers, blobs = zip(*rows, strict=True)
-            time_ms, values = np.array(times, np.int64), np.array(numbers, np.float64)
+            complete = len(rows) != limit
             try:
-                status, listed = rowstatus.of_column(blobs, column.column)
-            except DamagedHistory as error:
-                self._damage(f"{file_path(self.folder, month)} {name}", error.what)
-                return None
+                time_ms, values, status, listed = _cells(rows, column.column)
+            except (DamagedHistory, ValueError, TypeError):
+                whole = rowstatus.sound(rows, 2)
+                self._damage(f"{file_path(self.folder, month)} {name}", f"{len(rows) - len(whole)} rows are spoilt")
+                if not whole:
+                    return None
+                time_ms, values, status, listed = _cells(whole, column.column)
             present = listed | ~np.isnan(values)
-            if present.all() or len(rows) != limit:
+            if present.all() or complete:
                 return Piece(time_ms[present], values[present], status[present])
             limit = -1
+
+
+def _cells(
+    rows: list[tuple[Any, ...]], column: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.uint32], NDArray[np.bool_]]:
+    """Times, values and status of rows (ts, value, s), and where a status is listed."""
+    times, numbers, blobs = zip(*rows, strict=True)
+    status, listed = rowstatus.of_column(blobs, column)
+    return np.array(times, np.int64), np.array(numbers, np.float64), status, listed
 
 
 def _enough(days: list[int], missing: int) -> list[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from historian.errors import DamagedHistory
 Groups = tuple[tuple[int, int], ...]
 """(status, columns as bits), in the order of status."""
 
+_BAD = 0x8000_0000
+_EVERY = (1 << 2032) - 1
 _HEAD = struct.Struct("<IB")
 
 
@@ -33,6 +36,8 @@ def decode(blob: bytes) -> Groups:
     """The groups of a blob; raises DamagedHistory where it is cut."""
     groups: list[tuple[int, int]] = []
     place = 0
+    if not isinstance(blob, bytes):
+        raise DamagedHistory("the status of a stored row is no status")
     while place < len(blob):
         if place + _HEAD.size > len(blob):
             raise DamagedHistory("the status of a stored row is cut short")
@@ -47,10 +52,27 @@ def decode(blob: bytes) -> Groups:
 def merge(old: bytes | None, new: bytes | None, written: str) -> bytes | None:
     """The blob of a row after columns `written` (bits in hexadecimal) were overwritten with what `new` says."""
     keep = ~int(written, 16)
-    merged = {status: mask & keep for status, mask in decode(old)} if old else {}
+    try:
+        known = decode(old) if old else ()
+    except DamagedHistory:
+        known = ((_BAD, _EVERY),)  # the values stay, and nobody takes them for good ones
+    merged = {status: mask & keep for status, mask in known}
     for status, mask in decode(new) if new else ():
         merged[status] = merged.get(status, 0) | mask
     return encode(list(merged.items()))
+
+
+def sound(rows: Sequence[tuple[Any, ...]], status: int) -> list[tuple[Any, ...]]:
+    """Rows that hold what rows can hold: a status at this place, and nothing but numbers else."""
+    return [row for row in rows if _is_sound(row, status)]
+
+
+def _is_sound(row: tuple[Any, ...], status: int) -> bool:
+    try:
+        decode(row[status] or b"")
+    except DamagedHistory:
+        return False
+    return all(cell is None or isinstance(cell, int | float) for cell in (*row[:status], *row[status + 1 :]))
 
 
 def of_rows(columns: Sequence[int], values: NDArray[np.float64], status: NDArray[np.uint32]) -> list[bytes | None]:

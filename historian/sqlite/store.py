@@ -16,6 +16,7 @@ from address_space.model.ids import NodeUid
 from address_space.model.quantity import Quantity
 from historian.api import Latest, Readings, Rows, Sample, Series, SeriesIds
 from historian.errors import StoreClosed, StoreFailed
+from historian.leap import LeapGuard
 from historian.schema import Measurement
 from historian.sqlite import bulk, latest
 from historian.sqlite.catalogue import FILE as CATALOGUE
@@ -43,7 +44,13 @@ class SqliteStore:
     """
 
     def __init__(
-        self, folder: Path, clock: Clock, options: StoreOptions | None = None, *, read_only: bool = False
+        self,
+        folder: Path,
+        clock: Clock,
+        options: StoreOptions | None = None,
+        *,
+        guard: LeapGuard | None = None,
+        read_only: bool = False,
     ) -> None:
         self.folder = folder
         self._read_only = read_only
@@ -56,6 +63,7 @@ class SqliteStore:
         self._reading: ThreadPoolExecutor | None = None
         self._readers: queue.SimpleQueue[Reader] = queue.SimpleQueue()
         self._upkeep = asyncio.Lock()
+        self._guard = guard if guard is not None else LeapGuard(folder)
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -114,7 +122,8 @@ class SqliteStore:
         """Drop what is older than is kept and pack what is old, in short steps between which writes go on."""
         today = day_of(self._clock.now_ns() // _NS_PER_MS)
         async with self._upkeep:
-            steps = await self._write(lambda writer: maintain(writer, today))
+            kept_by = await asyncio.to_thread(self._guard.day, today)
+            steps = await self._write(lambda writer: maintain(writer, today, kept_by))
             more = True
             while more:
                 more = await self._write(lambda _: next(steps, _END) is not _END)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from historian.api import Readings, SeriesIds
 from historian.errors import DamagedHistory, StoreFailed
 from historian.schema import Measurement
 from historian.sqlite import rowstatus
-from historian.sqlite.catalogue import FILE, Catalogue
+from historian.sqlite.catalogue import Catalogue
 from historian.sqlite.files import (
     DAY_MS,
     LAST_DAY,
@@ -34,15 +35,17 @@ from historian.sqlite.files import (
     hot_table,
     hot_tables,
     month_of,
-    translate,
+    not_let,
     translated,
 )
+from historian.sqlite.keeping import identity, kept_aside
 
 ROWS_A_STATEMENT = 64
 _OPEN_MONTHS = 3
 _VARIABLES = 30_000
 """SQLite takes 32,766 variables a statement."""
 
+_Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
 
@@ -51,8 +54,9 @@ class MonthFile:
 
     def __init__(self, path: Path, options: StoreOptions) -> None:
         self.path = path
-        self.connection = connect(path, cache_mb=options.cache_mb)
+        self.connection = connect(path, cache_mb=options.cache_mb, synchronous="FULL")
         try:
+            self.identity = identity(path)
             if options.max_file_mb:
                 page_size = self.connection.execute("PRAGMA page_size").fetchone()[0]
                 self.connection.execute(f"PRAGMA max_page_count = {options.max_file_mb * 1_048_576 // page_size}")
@@ -65,7 +69,7 @@ class MonthFile:
                 self.connection.execute(
                     f"CREATE TABLE IF NOT EXISTS cold_{letter}(key INTEGER PRIMARY KEY, crc INTEGER, d BLOB)"
                 )
-        except sqlite3.Error:
+        except BaseException:
             self.connection.close()
             raise
 
@@ -114,9 +118,11 @@ class Writer:
         """Per hot day: how often it was written."""
         self.faults = 0
         """Files set aside because they are damaged."""
-        folder.mkdir(parents=True, exist_ok=True)
-        with translated(str(folder / FILE)):
-            self.catalogue = Catalogue(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise not_let(error, folder) from error
+        self.catalogue = Catalogue(folder)
         self._months: OrderedDict[Month, MonthFile] = OrderedDict()
 
     def close(self) -> None:
@@ -129,8 +135,7 @@ class Writer:
 
     def series(self, units: Sequence[str]) -> SeriesIds:
         """Numbers of units, given out on first sight; raises HistoryError."""
-        with translated(str(self.catalogue.path)):
-            return self.catalogue.series(units)
+        return self.catalogued(lambda catalogue: catalogue.series(units))
 
     def write(self, readings: Iterable[Readings]) -> None:
         """Store all, a transaction a month; raises HistoryError, after which the same may be written again."""
@@ -145,13 +150,35 @@ class Writer:
                 self.set_aside(month)
                 self._write_month(month, parts)
 
+    def catalogued(self, work: Callable[[Catalogue], _Result]) -> _Result:
+        """Ask the catalogue; where it turns out to be damaged, once more when it is made anew. Raises HistoryError.
+
+        Damage there is none of a month's: it is told as what the store cannot do.
+        """
+        try:
+            with translated(str(self.catalogue.path)):
+                self.catalogue.stand()
+                return work(self.catalogue)
+        except DamagedHistory as error:
+            try:
+                self.catalogue.make_anew(error)
+                with translated(str(self.catalogue.path)):
+                    return work(self.catalogue)
+            except DamagedHistory as again:
+                raise StoreFailed(again.what, where=again.where, hint=again.hint) from error
+
     def month(self, month: Month) -> MonthFile:
         """The open file of a month; raises sqlite3.Error."""
         file = self._months.get(month)
+        path = file_path(self.folder, month)
+        if file is not None and identity(path) != file.identity:
+            _log.error("history file was taken away while it was open, another is begun file=%s", path)
+            self.forget(month)
+            file = None
         if file is None:
             while len(self._months) >= _OPEN_MONTHS:
                 self._months.popitem(last=False)[1].close()
-            file = self._months[month] = MonthFile(file_path(self.folder, month), self.options)
+            file = self._months[month] = MonthFile(path, self.options)
         self._months.move_to_end(month)
         return file
 
@@ -165,23 +192,16 @@ class Writer:
         """Rename a damaged file, so that writing can go on in a new one."""
         self.forget(month)
         path = file_path(self.folder, month)
-        number = 1
-        while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-            number += 1
-        for suffix in ("", "-wal", "-shm"):
-            old = path.with_name(path.name + suffix)
-            if old.exists():
-                old.rename(aside.with_name(aside.name + suffix))
+        aside = kept_aside(path)
         self.faults += 1
         _log.error("damaged history file set aside file=%s as=%s", path, aside)
 
     def _write_month(self, month: Month, parts: list[tuple[Readings, int]]) -> None:
-        try:
-            placed = [
-                (part, day, self.catalogue.place(part.measurement, part.series, part.fields)) for part, day in parts
+        placed = self.catalogued(
+            lambda catalogue: [
+                (part, day, catalogue.place(part.measurement, part.series, part.fields)) for part, day in parts
             ]
-        except sqlite3.Error as error:
-            raise _unlike_damage(error, self.catalogue.path) from error
+        )
         with translated(str(file_path(self.folder, month))):
             file = self.month(month)
             for part, day, places in placed:
@@ -193,14 +213,6 @@ class Writer:
                     self.changes[table] = self.changes.get(table, 0) + 1
                     for place in places:
                         _upsert(connection, hot_table(part.measurement, day), part, place.rows, place.columns)
-
-
-def _unlike_damage(error: sqlite3.Error, path: Path) -> Exception:
-    """A damaged catalogue is no reason to set a month aside."""
-    found = translate(error, str(path))
-    if isinstance(found, DamagedHistory):
-        return StoreFailed(found.what, where=found.where, hint="restore the catalogue from a backup")
-    return found
 
 
 def _by_day(part: Readings) -> Iterator[tuple[Readings, int]]:

@@ -47,12 +47,21 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     if not settings.history.enabled:
         raise ServerError("the history is switched off", hint="set history.enabled = true in hub.toml")
+    for path in arguments.files:
+        if not path.is_file():
+            what = "is no file that can be read twice" if path.exists() else "no such file"
+            raise ServerError(what, where=str(path), hint="name CSV files: they are checked whole, then read again")
     clock = SystemClock()
     with progress_bar("reading meter lists") as progress:
         blueprint = draw(settings, progress=progress)
     values, units = run_loop(_check(arguments.files, settings, blueprint.assembly.plant, clock))
     if arguments.apply:
-        run_loop(_apply(arguments.files, blueprint, clock))
+        written = run_loop(_apply(arguments.files, blueprint, clock))
+        if written != values:
+            raise CannotWrite(
+                f"{values} values were checked and {written} written: a file changed meanwhile",
+                hint="import again: nothing is doubled",
+            )
     if arguments.json:
         print_json({"ok": True, "applied": arguments.apply, "values": values, "units": units})
         return 0
@@ -87,8 +96,8 @@ async def _recorded(settings: HubSettings, clock: Clock) -> set[NodeUid]:
         return set(await store.kept())
 
 
-async def _apply(files: list[Path], blueprint: Blueprint, clock: Clock) -> None:
-    """Write all through the recorder; raises HubError where something is not taken."""
+async def _apply(files: list[Path], blueprint: Blueprint, clock: Clock) -> int:
+    """Write all through the recorder, and say how many values; raises HubError where something is not taken."""
     settings, plant = blueprint.settings, blueprint.assembly.plant
     plan, zone = expected(blueprint.assembly), ZoneInfo(blueprint.config.time_zone)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -99,15 +108,16 @@ async def _apply(files: list[Path], blueprint: Blueprint, clock: Clock) -> None:
         history = History(settings.history, settings.data_dir, plant, clock, plan, zone)
         await stack.enter_async_context(history)
         progress = stack.enter_context(progress_bar("writing"))
-        await write(history.recorder, _lines(files, reader, progress))
+        return await write(history.recorder, _lines(files, reader, progress))
 
 
-async def write(recorder: Recorder, lines: Iterator[Line]) -> None:
-    """Hand lines to a recorder as fast as it commits; raises HistoryError, CannotWrite."""
-    waiting = 0
+async def write(recorder: Recorder, lines: Iterator[Line]) -> int:
+    """Hand lines to a recorder as fast as it commits, and say how many values; raises HistoryError, CannotWrite."""
+    waiting = written = 0
     for row in rows_of(lines):
         recorder.offer_row(row)
         waiting += len(row.quantities)
+        written += len(row.quantities)
         if waiting >= VALUES_AT_ONCE:
             await recorder.flush()
             waiting = 0
@@ -118,6 +128,7 @@ async def write(recorder: Recorder, lines: Iterator[Line]) -> None:
         raise CannotWrite(
             f"the history did not take {missing} values", hint="see the log, and import again: nothing is doubled"
         )
+    return written
 
 
 def _lines(files: list[Path], reader: LineReader, progress: Callable[[int, int], None]) -> Iterator[Line]:

@@ -24,6 +24,7 @@ REQUIRED = ("time", "unit", "quantity", "value")
 OPTIONAL = ("uom", "status")
 MOST_MISTAKES = 1000
 TELL_EVERY = 10_000
+_BETWEEN = str.maketrans("", "", " .*·⋅")
 
 
 class Line(NamedTuple):
@@ -125,7 +126,7 @@ class LineReader:
             self._wrong("quantity", what, "names are as in node ids, as ActiveEnergyImport")
             return None
         own = quantity.unit.symbol if quantity.unit is not None else ""
-        if uom and uom != own:
+        if uom and _plain(uom) != _plain(own):
             self._wrong("uom", f"{text} is told in {own or 'no unit'}, not in {uom}", "convert the values")
             return None
         return quantity
@@ -157,6 +158,11 @@ class LineReader:
     def _wrong(self, column: str, what: str, hint: str) -> None:
         at = self._columns.get(column, 0) + 1
         self._report.add(Location(self._place.file, self._place.line, at, column, column), what, hint)
+
+
+def _plain(uom: str) -> str:
+    """A unit of measure without what stands between its parts: kW·h is what most call kWh."""
+    return uom.translate(_BETWEEN)
 
 
 def rows_of(lines: Iterable[Line]) -> Iterator[Row]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from historian.calendar import Width, day_start, edges, local_day
+from historian.calendar import Days, Width, day_start, edges, local_day
 
 BERLIN, SAMARKAND, KATHMANDU = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Samarkand"), ZoneInfo("Asia/Kathmandu")
 LORD_HOWE, CAIRO = ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Africa/Cairo")
@@ -75,3 +75,12 @@ def test_buckets_cover_the_time_without_gap_and_touch_it(
 
 def test_an_empty_time_has_no_buckets() -> None:
     assert not len(edges(1000, 1000, Width.DAY, BERLIN))
+
+
+def test_a_day_that_a_zone_left_out_has_no_buckets() -> None:
+    apia = ZoneInfo("Pacific/Apia")
+    left_out = date(2011, 12, 30).toordinal() - date(1970, 1, 1).toordinal()
+    days = Days(apia)
+    for width in (Width.DAY, Width.HOUR, Width.QUARTER):
+        assert len(days.edges(left_out, width)) == 1
+        assert len(days.edges(left_out + 1, width)) > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from dataclasses import astuple
 from functools import partial
@@ -10,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from address_space.model.clock import ManualClock
-from historian.errors import StoreClosed
-from historian.events import EventLog, StoredEvent
+from historian.errors import StoreClosed, StoreFull
+from historian.events import FILE, EventLog, StoredEvent
 
 
 def event(time_ns: int, source: str = "m1", body: bytes = b"") -> StoredEvent:
@@ -86,3 +87,42 @@ async def test_a_closed_log_says_so(tmp_path: Path) -> None:
     log = EventLog(tmp_path, ManualClock())
     with pytest.raises(StoreClosed):
         await log.read(0, 1, 1)
+
+
+async def test_a_damaged_log_is_kept_aside_and_events_go_on(tmp_path: Path) -> None:
+    spoil(tmp_path / FILE, b"no database at all" * 500)
+    async with EventLog(tmp_path, ManualClock()) as log:
+        await filled(log, event(1))
+        assert times(await log.read(0, 9, 9)) == [1]
+    assert content(tmp_path / f"{FILE}.damaged-1").startswith(b"no database")
+
+
+async def test_a_log_that_is_taken_away_while_it_is_open_is_written_out_again(tmp_path: Path) -> None:
+    async with EventLog(tmp_path / "log", ManualClock()) as log:
+        await filled(log, event(1))
+        shutil.rmtree(tmp_path / "log")
+        await filled(log, event(2))
+    async with EventLog(tmp_path / "log", ManualClock()) as log:
+        assert times(await log.read(0, 9, 9)) == [1, 2]
+
+
+async def test_a_commit_that_fails_leaves_no_transaction_behind(tmp_path: Path) -> None:
+    async with EventLog(tmp_path, ManualClock()) as log:
+        await filled(log, event(1))
+        file = log._file
+        assert file is not None
+        pages = await log._work(lambda: file.execute("PRAGMA max_page_count = 1").fetchone()[0])
+        await filled(log, *(event(number, body=bytes(9000)) for number in range(2, 9)))
+        assert isinstance(log.fault, StoreFull)
+        await log._work(lambda: file.execute(f"PRAGMA max_page_count = {pages + 1000}").fetchone())
+        await log.flush()
+        assert log.fault is None
+        assert len(await log.read(0, 99, 99)) == 8
+
+
+def spoil(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes()

@@ -252,3 +252,28 @@ async def test_two_recorders_of_the_same_slots_leave_one_reading_each(tmp_path: 
     file = sqlite3.connect(tmp_path / "hist-202701.db")
     assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     file.close()
+
+
+async def test_a_time_that_no_store_holds_takes_no_other_reading_with_it(tmp_path: Path) -> None:
+    clock, site = ManualClock(T0 * NS), plant("a", "b")
+    async with SqliteStore(tmp_path, clock) as store, Recorder(store, site, clock) as recorder:
+        recorder.offer(batch(site, "a", 1, [1000, 1, 1]))
+        recorder.offer(batch(site, "b", -2 * T0, [1, 1, 1]))
+        for time_ms in (-1, 10**15):
+            recorder.offer_row(Row(NodeUid("far"), time_ms, [POWER], np.array([1.0]), np.zeros(1, np.uint32)))
+        recorder.offer(batch(site, "b", 2, [2000, 1, 1]))
+        await recorder.flush()
+        counters = recorder.counters
+        assert (counters.accepted, counters.committed, counters.lost, counters.pending) == (11, 6, 5, 0)
+        assert await stored(store, "a", IMPORT) == [(1, 1.0)]
+        assert await stored(store, "b", IMPORT) == [(2, 2.0)]
+
+
+async def test_a_clock_that_was_years_ahead_does_not_silence_the_heartbeat(tmp_path: Path) -> None:
+    template = Template("calm", [PointSpec(POWER, deadband=1.0, heartbeat_s=60)])
+    clock, site = ManualClock(T0 * NS), plant("a", template=template)
+    async with SqliteStore(tmp_path, clock) as store, Recorder(store, site, clock) as recorder:
+        for second in (0, 300_000_000, 100, 160):
+            recorder.offer(batch(site, "a", second, [5], offsets=[0]))
+        await recorder.flush()
+        assert [time for time, _ in await stored(store, "a", POWER)] == [0, 100, 160, 300_000_000]

@@ -123,7 +123,7 @@ async def test_a_file_that_is_no_spool_is_kept_aside_and_a_new_one_begun(tmp_pat
     async with spool(tmp_path) as box:
         await box.append([parcel(1)])
         assert (await box.state()).parcels == 1
-    assert (tmp_path / "outbox.damaged.db").read_bytes().startswith(b"this is no database")
+    assert (tmp_path / f"{FILE}.damaged-1").read_bytes().startswith(b"this is no database")
 
 
 async def test_a_full_disk_refuses_what_it_cannot_keep_and_keeps_what_it_took(tmp_path: Path) -> None:

@@ -73,7 +73,17 @@ def test_any_bytes_are_a_day_or_damage(data: bytes) -> None:
 
 def test_a_wrong_check_sum_is_damage() -> None:
     with pytest.raises(DamagedHistory, match="check sum"):
-        block.checked(b"abc", zlib.crc32(b"abd"))
+        block.checked(b"abc", block.check_sum(b"abd", 7), 7)
+
+
+def test_a_packed_day_in_another_row_than_its_own_is_damage() -> None:
+    assert block.checked(b"abc", block.check_sum(b"abc", 7), 7) == b"abc"
+    with pytest.raises(DamagedHistory, match="check sum"):
+        block.checked(b"abc", block.check_sum(b"abc", 7), 39)
+
+
+def test_a_packed_day_from_before_the_row_was_part_of_the_check_sum_is_read() -> None:
+    assert block.checked(b"abc", zlib.crc32(b"abc"), 7) == b"abc"
 
 
 @given(hnp.arrays(np.int64, st.integers(0, 40)))

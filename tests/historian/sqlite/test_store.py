@@ -40,6 +40,12 @@ async def put(
             await store.write([Readings(measurement, tuple(cells), series, np.array([time_ms]), row, codes)])
 
 
+async def days_of_upkeep(store: SqliteStore, clock: ManualClock, days: int) -> None:
+    for _ in range(days):
+        await clock.advance(86_400)
+        await store.maintain()
+
+
 async def put_many(store: SqliteStore, unit: NodeUid, times: np.ndarray, values: np.ndarray) -> None:
     series = np.repeat(await store.series([unit]), len(times))
     status = np.zeros((len(times), 1), np.uint32)
@@ -189,12 +195,10 @@ async def test_days_go_when_they_are_older_than_is_kept_and_months_as_files(tmp_
         for _ in range(3):
             await store.maintain()
             await clock.advance(86_400)
-        await clock.advance(50 * 86_400)
-        await store.maintain()
+        await days_of_upkeep(store, clock, 50)
         assert triples(await store.read_raw(M1, POWER, 0, FOREVER, 9)) == []
         assert len((await store.read_raw(M1, IMPORT, 0, FOREVER, 9)).values) == 5
-        await clock.advance(60 * 86_400)
-        await store.maintain()
+        await days_of_upkeep(store, clock, 60)
         assert triples(await store.read_raw(M1, IMPORT, 0, FOREVER, 9)) == []
         assert not files(tmp_path, "hist-*")
         await put(store, M1, T0, {IMPORT: 8000.0})
@@ -360,3 +364,32 @@ async def test_a_store_that_is_open_for_reading_only_writes_nothing_and_makes_no
         assert await store.kept() == {}
         with pytest.raises(StoreClosed, match="reading only"):
             await store.series([NodeUid("b")])
+
+
+async def test_a_clock_that_leaps_years_forward_gives_up_nothing_and_then_goes_on(tmp_path: Path) -> None:
+    clock = clock_at(T0 + 5 * DAY)
+    options = StoreOptions(hot_days=3, keep_days_energy=10, keep_days_inst=10)
+    async with SqliteStore(tmp_path, clock, options) as store:
+        for day in range(5):
+            await put(store, M1, T0 + day * DAY, {IMPORT: 1000.0 * day, POWER: 1.0})
+        await store.maintain()
+        await clock.advance(9 * 365 * 86_400)
+        await put(store, M1, T0 + 9 * 365 * DAY, {IMPORT: 5.0})
+        await store.maintain()
+        assert len((await store.read_raw(M1, IMPORT, 0, FOREVER, 99)).values) == 6
+    clock = clock_at(T0 + 6 * DAY)
+    async with SqliteStore(tmp_path, clock, options) as store:
+        await store.maintain()
+        assert len((await store.read_raw(M1, IMPORT, 0, FOREVER, 99)).values) == 6
+        await days_of_upkeep(store, clock, 60)
+        left = (await store.read_raw(M1, IMPORT, 0, FOREVER, 99)).time_ms.tolist()
+        assert left == [T0 + 9 * 365 * DAY], "what is too old goes; what lies ahead is not old"
+
+
+async def test_what_was_written_is_on_the_disk_when_write_returns(tmp_path: Path) -> None:
+    full = 2
+    async with SqliteStore(tmp_path, clock_at(T0)) as store:
+        await put(store, M1, T0, {IMPORT: 1.0})
+        file = await store._write(lambda writer: writer.month("202701").connection)
+        assert await store._write(lambda _: file.execute("PRAGMA synchronous").fetchone()[0]) == full
+        assert await store._write(lambda writer: writer.catalogue.connection.execute("PRAGMA synchronous").fetchone()[0]) == full  # noqa: E501  # fmt: skip
