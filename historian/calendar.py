@@ -109,7 +109,7 @@ def edges(start_ms: int, end_ms: int, width: Width, zone: ZoneInfo) -> Instants:
     if width is Width.MONTH:
         return np.array(_months(first, last, zone), np.int64)
     days = [first + timedelta(days=number) for number in range((last - first).days + 2)]
-    starts = [day_start(day, zone) for day in days]
+    starts = sorted({day_start(day, zone) for day in days})  # a day that a zone left out is none
     if width is Width.DAY:
         return np.array(starts, np.int64)
     step = width.minutes * MINUTE_MS

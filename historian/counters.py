@@ -20,6 +20,8 @@ MARGIN = 1.2
 """Ratings are exceeded in service, and clocks of meters and hub differ a little."""
 NEAR_END = 0.1
 """Without a rating, a step back is a roll-over from the last tenth of the register into its first."""
+RETURNS_WITHIN = 6
+"""So many readings after the last one before a jump it may still turn out to have been a longer glitch."""
 
 
 class Move(Enum):
@@ -55,6 +57,10 @@ class Limits:
     def most(self, span_ms: int) -> float:
         """The most it can have counted in a time."""
         return self.per_hour * MARGIN * span_ms / HOUR_MS + 2 * self.resolution if self.per_hour else float("inf")
+
+    def shows(self, value: float) -> bool:
+        """Whether the register can show a value at all."""
+        return not self.rollover or -self.resolution <= value <= self.rollover + self.resolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +99,22 @@ class Counter:
         self._origin: _Reading | None = None
         """Where it stood before the last jump: should it return there, the jump was a longer glitch."""
         self._since_origin = 0.0
+        self._after_origin = 0
+        self._held: tuple[_Reading, Advance] | None = None
+        """What was booked last where no rating bounds it, and where the register stood before: a spike shows only when
+        the next reading takes it back."""
+        self.followed = False
+        """Whether a reading was ever followed by another: the first one alone may itself be a glitch."""
 
     @property
     def last(self) -> tuple[int, float] | None:
         """Time and value up to which all is booked."""
-        return (self._last.time_ms, self._last.value) if self._last is not None else None
+        last = self._held[0] if self._held is not None else self._last
+        return (last.time_ms, last.value) if last is not None else None
 
     def feed(self, time_ms: int, value: float) -> list[Advance]:
-        """What the reading adds; a suspect's part comes with the reading that decides on it."""
+        """What the readings so far add beyond what was told; a suspect's part, and what no rating bounds, comes with
+        the reading that decides on it."""
         now = _Reading(time_ms, value)
         self._rescale(time_ms)
         last = self._last
@@ -109,9 +123,15 @@ class Counter:
             return []
         if time_ms <= last.time_ms or value != value:
             return []
+        self._after_origin += 1
+        if self._after_origin > RETURNS_WITHIN:
+            self._origin = None
         step = self._step(last, now)
         if step is not None:
-            return [*self._forgotten(), self._book(last, now, *step)]
+            return [*self._settled(), *self._forgotten(), *self._book(last, now, *step)]
+        spike = self._taken_back(last, now)
+        if spike is not None:
+            return spike
         returned = self._returned(now)
         if returned is not None:
             return returned
@@ -124,11 +144,17 @@ class Counter:
         self._suspect = now
         return found
 
+    def finish(self) -> list[Advance]:
+        """What is left to tell when no more readings come."""
+        return self._settled()
+
     # inside
 
     def _step(self, before: _Reading, now: _Reading) -> tuple[float, Move] | None:
         """How `now` follows `before`, None where it cannot."""
         limits = self._limits
+        if limits.shows(before.value) is not limits.shows(now.value):
+            return None
         most = limits.most(now.time_ms - before.time_ms)
         amount = now.value - before.value
         if -limits.resolution <= amount <= most:
@@ -140,11 +166,36 @@ class Counter:
                 return around, Move.ROLLOVER
         return None
 
-    def _book(self, before: _Reading, now: _Reading, amount: float, move: Move) -> Advance:
+    def _book(self, before: _Reading, now: _Reading, amount: float, move: Move) -> list[Advance]:
+        """Book a step; what is held back is settled already."""
         back = now.value < before.value and move is Move.NORMAL
         self._last = _Reading(now.time_ms, before.value) if back else now
         self._since_origin += amount
-        return Advance(before.time_ms, now.time_ms, amount, move)
+        self.followed = True
+        booked = Advance(before.time_ms, now.time_ms, amount, move)
+        if self._limits.per_hour or move is not Move.NORMAL or not amount:
+            return [booked]
+        self._held = before, booked
+        return []
+
+    def _settled(self) -> list[Advance]:
+        """What was held back is so."""
+        held, self._held = self._held, None
+        return [held[1]] if held is not None else []
+
+    def _taken_back(self, last: _Reading, now: _Reading) -> list[Advance] | None:
+        """Back where it can have gone from where it stood before the last step: that one was a spike."""
+        if self._held is None:
+            return None
+        before, booked = self._held
+        step = self._step(before, now)
+        if step is None or step[1] is not Move.NORMAL:
+            return None
+        spikes = [last, self._suspect] if self._suspect is not None else [last]
+        self._held = self._suspect = None
+        self._since_origin -= booked.amount
+        glitches = [Advance(before.time_ms, each.time_ms, 0.0, Move.GLITCH) for each in spikes]
+        return [*glitches, *self._book(before, now, *step)]
 
     def _forgotten(self) -> list[Advance]:
         """The suspect was a glitch."""
@@ -162,7 +213,8 @@ class Counter:
         if step is None:
             return None
         amount = max(step[0] - self._since_origin, 0.0)
-        found = [*self._forgotten(), Advance(self._last.time_ms, now.time_ms, amount, Move.NORMAL)]
+        settled, last = self._settled(), self._last
+        found = [*settled, *self._forgotten(), Advance(last.time_ms, now.time_ms, amount, Move.NORMAL)]
         self._last, self._origin = now, None
         return found
 
@@ -173,10 +225,11 @@ class Counter:
         )
         move = Move.RESET if from_zero else Move.REPLACED
         amount = suspect.value if from_zero and self._limits.per_hour else 0.0
-        self._origin, self._since_origin = last, amount
+        self._origin = last if self.followed else None
+        self._since_origin, self._after_origin = amount, 2
         self._suspect = None
         first = Advance(last.time_ms, suspect.time_ms, amount, move)
-        return [first, self._book(suspect, now, *confirmed)]
+        return [*self._settled(), first, *self._book(suspect, now, *confirmed)]
 
     def _rescale(self, time_ms: int) -> None:
         while self._changes and self._changes[0].at_ms <= time_ms:
@@ -186,6 +239,9 @@ class Counter:
             self._suspect = _scaled(self._suspect, factor)
             self._origin = _scaled(self._origin, factor)
             self._since_origin *= factor
+            if self._held is not None:
+                before, booked = self._held
+                self._held = _Reading(before.time_ms, before.value * factor), booked
 
     def _now(self) -> Limits:
         """A register that will count some times what it does has its end so much nearer."""
@@ -213,7 +269,7 @@ def advances(
     found: list[Advance] = []
     for time_ms, value in zip(times.tolist(), numbers.tolist(), strict=True):
         found += counter.feed(time_ms, value)
-    return found
+    return found + counter.finish()
 
 
 def trusted(
@@ -223,7 +279,8 @@ def trusted(
     for place in range(len(times_ms) - 1):
         counter = Counter(limits, changes)
         counter.feed(int(times_ms[place]), float(values[place]))
-        if counter.feed(int(times_ms[place + 1]), float(values[place + 1])):
+        counter.feed(int(times_ms[place + 1]), float(values[place + 1]))
+        if counter.followed:
             return place
     return max(len(times_ms) - 1, 0)
 
@@ -231,6 +288,8 @@ def trusted(
 def _all_normal(times: NDArray[np.int64], values: NDArray[np.float64], limits: Limits) -> bool:
     steps, spans = np.diff(values), np.diff(times)
     if not (spans > 0).all() or not (steps >= 0).all():
+        return False
+    if limits.shows(float(values[0])) is not limits.shows(float(values[-1])):
         return False
     return not limits.per_hour or bool(
         (steps <= limits.per_hour * MARGIN * spans / HOUR_MS + 2 * limits.resolution).all()

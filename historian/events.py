@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from address_space.model.clock import Clock
 from historian.errors import DamagedHistory, HistoryError, StoreClosed
 from historian.sqlite.files import connect, not_let, translated
-from historian.sqlite.keeping import Identity, identity, kept_aside, rescued
+from historian.sqlite.keeping import DAMAGED_KEPT, Identity, identity, kept_aside, rescued
 
 FILE = "events.db"
 KEPT = 200_000
@@ -29,7 +29,6 @@ WAITING = 20_000
 """So many events may wait in memory; then the newest are refused and counted."""
 FLUSH_S = 1.0
 _CACHE_MB = 4
-_DAMAGED_KEPT = 3
 _MOST_NS = (1 << 63) - 1
 _TABLES = """
 CREATE TABLE IF NOT EXISTS event(
@@ -188,7 +187,7 @@ class EventLog:
 
     def _begun_anew(self, error: HistoryError) -> sqlite3.Connection:
         """A new file; the damaged one is kept aside."""
-        aside = kept_aside(self._path, _DAMAGED_KEPT)
+        aside = kept_aside(self._path, DAMAGED_KEPT)
         _log.error("event log damaged, begun anew kept=%s error=%s", aside, error)
         return self._connected()
 

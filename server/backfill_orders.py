@@ -87,9 +87,12 @@ class BackfillOrders:
         self._standing = standing
         self._settle_ms = round(settle_s * 1000)
         self._file: OrderFile | None = None
+        self._seen: tuple[int, int, int] | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._queues: defaultdict[str, _Queue] = defaultdict(_Queue)
         self._open: dict[int, Order] = {}
+        self._early = ""
+        """Why an order is not taken up yet; empty where none is left."""
 
     async def __aenter__(self) -> Self:
         self._thread = ThreadPoolExecutor(1, "backfill-orders")
@@ -108,16 +111,15 @@ class BackfillOrders:
         """Take notice of orders that are added or cancelled."""
         while True:
             try:
-                if await self._run(lambda file: file.changed()):
+                if await self._run(lambda file: file.changed()) or self._early:
                     await self._refresh()
-                trouble = ""
+                trouble = self._early
             except HistoryError as error:
                 trouble = str(error)
                 self._open.clear()  # all is taken up again where it was, once the file can be used
                 for queue in self._queues.values():
                     queue.ready, queue.paused = [], []
-                damaged = isinstance(error, DamagedHistory) and not isinstance(error, WrongFormat)
-                await self._on_thread(self._set_aside if damaged else self._close)
+                await self._on_thread(self._close)
             if bool(trouble) != bool(self.state.trouble):
                 log.warning("backfill orders %s", f"wait error={trouble}" if trouble else "are carried out again")
             self.state = replace(self.state, trouble=trouble)
@@ -235,9 +237,15 @@ class BackfillOrders:
         found = {order.number: order for order in await self._run(lambda file: file.open_orders())}
         for number in self._open.keys() - found.keys():
             del self._open[number]
+        now_ms = self._now_ms()
+        early = {number for number, order in found.items() if not order.begun_ms and order.at_ms > now_ms}
+        told = (
+            f"order {min(early)} was given at a time that the clock has not reached, it was set back" if early else ""
+        )
         for number, order in found.items():
-            if number not in self._open:
+            if number not in self._open and number not in early:
                 await self._begin(order)
+        self._early = told
         await self._tell()
 
     async def _begin(self, order: Order) -> None:
@@ -284,37 +292,45 @@ class BackfillOrders:
         return self._clock.now_ns() // _MS
 
     async def _run(self, work: Callable[[OrderFile], _Result]) -> _Result:
-        return await self._on_thread(lambda: work(self._opened()))
+        return await self._on_thread(lambda: self._worked(work))
 
     async def _on_thread(self, work: Callable[[], _Result]) -> _Result:
         if self._thread is None:
             raise StoreClosed("the orders are not open", where=str(self.path))
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
+    def _worked(self, work: Callable[[OrderFile], _Result]) -> _Result:
+        try:
+            return work(self._opened())
+        except WrongFormat:
+            raise
+        except DamagedHistory:
+            self._set_aside()
+            raise
+
     def _opened(self) -> OrderFile:
-        if self._file is not None and self._is_gone():
-            self._close()
+        if self._file is not None and self._stands() != self._seen:
+            self._close()  # taken away, or written over, which SQLite does not notice
         if self._file is None:
             self._file = OrderFile(self.path)
+            self._seen = self._stands()
         return self._file
 
-    def _is_gone(self) -> bool:
-        """Whether somebody took the file away."""
+    def _stands(self) -> tuple[int, int, int] | None:
+        """Which file there is and when anybody last wrote into it, not its log; None where there is none."""
         try:
-            self.path.stat()
-        except FileNotFoundError:
-            return True
+            found = self.path.stat()
         except OSError:
-            return False
-        return False
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def _set_aside(self) -> None:
-        """A damaged file is kept under another name, and begun anew."""
+        """A damaged file is kept under another name, and begun anew; where its folder does not let, it stays."""
         self._close()
         aside = self.path.with_suffix(f".damaged-{self._now_ms()}")
-        log.error("backfill orders damaged, begun anew kept_as=%s", aside.name)
         with suppress(OSError):
             self.path.replace(aside)
+            log.error("backfill orders damaged, begun anew kept_as=%s", aside.name)
             for ending in ("-wal", "-shm"):
                 Path(f"{self.path}{ending}").unlink(missing_ok=True)
 

@@ -30,6 +30,7 @@ from historian.events import EventLog
 from historian.forwarder import Forwarder, ForwarderState
 from historian.gaps import GapLedger, LedgerState, Plan
 from historian.influx import Credentials, InfluxReader, InfluxSink, LineWriter, ServerOptions, Tags
+from historian.leap import LeapGuard
 from historian.recorder import Recorder, RecorderCounters
 from historian.reserve import Reserve
 from historian.rollups import JudgedReader, Ratings, RollupLines, RollupOptions, Rollups
@@ -83,7 +84,10 @@ class History:
         self._stack = AsyncExitStack()
         self._room = Reserve(data_dir / "history" / ROOM_FILE, ROOM_BYTES)
         self._tags = _Tags(plant)
-        self.store = SqliteStore(data_dir / "history", clock, store_options(settings)) if settings.embedded else None
+        self._guard = LeapGuard(data_dir / "history")
+        self.store: SqliteStore | None = None
+        if settings.embedded:
+            self.store = SqliteStore(data_dir / "history", clock, store_options(settings), guard=self._guard)
         self._spool: Spool | None = None
         self._sink: InfluxSink | None = None
         self._forwarder: Forwarder | None = None
@@ -100,7 +104,7 @@ class History:
             writers.append(self._lines)
         self.plan: Plan = plan if plan is not None else {}
         self.events = EventLog(data_dir / "history", clock)
-        self.ledger = GapLedger(data_dir / "history", clock, keep_days=settings.retention_days)
+        self.ledger = GapLedger(data_dir / "history", clock, keep_days=settings.retention_days, guard=self._guard)
         self.rollups = self._made_rollups(data_dir / "history", zone if zone is not None else ZoneInfo("UTC"))
         everywhere: HistoryWriter = Tee([*writers, self.ledger])
         self.recorder = Recorder(
@@ -179,7 +183,16 @@ class History:
         ratings = Ratings(self._plant)
         days = Days(zone)
         return Rollups(
-            folder, self._clock, source, days, ratings, options, lines=lines, changes=self._changes, unread=unread
+            folder,
+            self._clock,
+            source,
+            days,
+            ratings,
+            options,
+            lines=lines,
+            changes=self._changes,
+            unread=unread,
+            guard=self._guard,
         )
 
     async def _oldest_in_spool(self) -> int:

@@ -26,6 +26,8 @@ from drivers.profiles.schema import POINT_KEYS
 
 _Path = tuple[str | int, ...]
 PointOf = Callable[[ProfilePoint, Section, _Path], CompiledPoint | None]
+MOST_MS = 1000 * 366 * DAY_MS
+"""How far back a log may go at most: the calendar ends somewhere."""
 NOT_IN_RECORDS = ("fc", "base", *(key for key in POINT_KEYS if key != "unit"))
 """Keys of a point that say nothing of a value in a record."""
 
@@ -72,6 +74,10 @@ class _Compiler:
             hint = "give the records a time, or a period of which a day has a whole number"
             self._checker.say("records without a time cannot be dated in such periods", (*path, "period"), hint)
             return None
+        if entry.count * period.mean_ms > MOST_MS:
+            hint = "compare count and period with the manual"
+            self._checker.say(f"{entry.count} records every {period} are more than 1000 years", (*path, "count"), hint)
+            return None
         shelf = self._shelf(entry, path)
         newest = self._newest(entry.newest, path) if isinstance(entry.newest, dict) else entry.newest
         stamp = self._stamp(entry.time, entry.words, path) if entry.time is not None else None
@@ -110,10 +116,14 @@ class _Compiler:
         per_file = entry.per_file or entry.count
         step = 1 if by_record else entry.spaced
         last = entry.first + (min(per_file, entry.count) - 1) * step
-        files = entry.file + (entry.count - 1) // per_file
-        if last > 0xFFFF or files > 0xFFFF:
+        last_file = entry.file + (entry.count - 1) // per_file
+        if last > 0xFFFF:
             hint = "say in per_file how many records one file holds"
-            self._checker.say(f"record number {max(last, files)} is beyond 65535", (*path, "count"), hint)
+            self._checker.say(f"record number {last} is beyond 65535", (*path, "count"), hint)
+            return None
+        if last_file > 0xFFFF:
+            hint = "compare file, count and per_file with the manual"
+            self._checker.say(f"file {last_file} is beyond 65535", (*path, "count"), hint)
             return None
         return FileShelf(entry.file, entry.first, per_file, entry.spaced, entry.words, most, by_record)
 

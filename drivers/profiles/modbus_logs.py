@@ -43,7 +43,7 @@ class LogPointerEntry(RegisterEntry):
 class LogChecksumEntry(Entry):
     """A checksum at the end of a record, over all its registers before."""
 
-    at: Word = Field(description="register of the record that holds it")
+    at: Annotated[int, Field(ge=1, le=0xFFFF)] = Field(description="register of the record that holds it")
     kind: Literal["crc16", "sum16"] = Field(
         description="crc16: CRC-16 of Modbus, either byte first; sum16: sum of the registers"
     )

@@ -43,7 +43,7 @@ def _mistake(detail: Any, hidden: set[str], names: list[str]) -> Mistake:
     path = tuple(part for part in detail["loc"] if part not in hidden)
     key = str(path[-1]) if path else ""
     if detail["type"] == "extra_forbidden":
-        close = get_close_matches(key, names, n=1)
+        close = get_close_matches(key, [name for name in names if name != key], n=1)
         return Mistake(path, f"unknown key {key!r}", f"did you mean {close[0]!r}?" if close else SEE)
     if detail["type"] == "missing":
         return Mistake(path, f"{key} is missing", SEE)

@@ -6,6 +6,7 @@ are written and the journal is emptied. Everything here runs on the ledger's one
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -17,7 +18,8 @@ from historian.errors import WrongFormat
 from historian.gaps.sheet import Rows
 from historian.gaps.tracks import Times, Track
 from historian.schema import Measurement
-from historian.sqlite.files import connect, connect_reader, listed, translated
+from historian.sqlite.files import connect, connect_reader, listed, not_let, translated
+from historian.sqlite.keeping import DAMAGED_KEPT, identity, restored
 
 FORMAT = 1
 FILE = "gaps.db"
@@ -62,21 +64,30 @@ class LedgerFile:
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self.path = path
-        with translated(str(path)):
-            if readonly:
-                self._db = connect_reader(path)
-            else:
+        self._readonly = readonly
+        if not readonly:
+            try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._db = connect(path, cache_mb=CACHE_MB)
+            except OSError as error:
+                raise not_let(error, path) from error
+        self._db = self._connected()
+        try:
+            self._begin()
+            self._identity = identity(path)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _begin(self) -> None:
+        with translated(str(self.path)):
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found > FORMAT:
-                self._db.close()
                 raise WrongFormat(
                     f"the gap ledger has format {found}, this hub knows {FORMAT}",
-                    where=str(path),
+                    where=str(self.path),
                     hint="run the newer hub, or move the file away: gaps are then counted from now on",
                 )
-            if not readonly:
+            if not self._readonly:
                 self._db.executescript(_TABLES)
                 self._db.execute(f"PRAGMA user_version = {FORMAT}")
 
@@ -185,6 +196,7 @@ class LedgerFile:
 
     def note(self, entries: Sequence[Entry], run_from_ms: int, now_ms: int) -> None:
         """Bits were set, and the hub is alive."""
+        self._stand()
         with translated(str(self.path)), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
@@ -197,6 +209,7 @@ class LedgerFile:
         self, pages: Sequence[tuple[Sheeted, int, bytes]], run_from_ms: int, now_ms: int, *, ended: bool = False
     ) -> None:
         """Write pages, which hold all that the journal has; `ended` says that the hub stops in order."""
+        self._stand()
         with translated(str(self.path)), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
@@ -223,6 +236,16 @@ class LedgerFile:
         """Size of the stored pages."""
         with translated(str(self.path)):
             return int(self._db.execute("SELECT COALESCE(SUM(LENGTH(d)), 0) FROM page").fetchone()[0])
+
+    def _stand(self) -> None:
+        """Have a file that was taken away while it is open written out again."""
+        if identity(self.path) != self._identity:
+            self._db = restored(self._db, self.path, self._connected, DAMAGED_KEPT)
+            self._identity = identity(self.path)
+
+    def _connected(self) -> sqlite3.Connection:
+        with translated(str(self.path)):
+            return connect_reader(self.path) if self._readonly else connect(self.path, cache_mb=CACHE_MB)
 
     def _alive(self, from_ms: int, now_ms: int, ended: int) -> None:
         self._db.execute("INSERT OR REPLACE INTO run(from_ms, to_ms, ended) VALUES (?, ?, ?)", (from_ms, now_ms, ended))

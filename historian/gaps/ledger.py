@@ -33,6 +33,8 @@ from historian.gaps.day import Day
 from historian.gaps.file import FILE
 from historian.gaps.report import Code, Completeness, Gap, LedgerState, Mark, UnitDay
 from historian.gaps.tracks import Plan, Times, Track
+from historian.leap import LeapGuard
+from historian.sqlite.keeping import DAMAGED_KEPT, kept_aside
 
 SAVE_S = 60.0
 COUNT_PAUSE = 100
@@ -50,12 +52,22 @@ class GapLedger:
     """Use with `async with`. `adopt` says what is expected; `readonly` looks at the file of a hub that may be running.
 
     keep_days  how long it is kept; 0 for ever
+    guard      by which day that is counted, None for one of its own
     """
 
-    def __init__(self, folder: Path, clock: Clock, *, keep_days: int = 0, readonly: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        *,
+        keep_days: int = 0,
+        guard: LeapGuard | None = None,
+        readonly: bool = False,
+    ) -> None:
         self.path = folder / FILE
         self._clock = clock
         self._keep_days = keep_days
+        self._guard = guard if guard is not None else LeapGuard(folder)
         self._readonly = readonly
         self._book: Book | None = None
         self._thread: ThreadPoolExecutor | None = None
@@ -92,11 +104,8 @@ class GapLedger:
         except DamagedHistory as error:
             if self._readonly:
                 raise
-            aside = self.path.with_suffix(f".damaged-{self._now_ms()}")
+            aside = kept_aside(self.path, DAMAGED_KEPT)
             _log.error("gap ledger damaged, begun anew kept_as=%s error=%s", aside.name, error)
-            self.path.replace(aside)
-            for ending in ("-wal", "-shm"):
-                Path(f"{self.path}{ending}").unlink(missing_ok=True)
             book = Book(self.path)
         if not self._readonly:
             self.crashed = not book.begin(self._now_ms())
@@ -173,7 +182,7 @@ class GapLedger:
         book.note_days(now_ms)
         book.save(now_ms)
         if self._keep_days:
-            book.file.forget(now_ms // 1000 // _DAY_S - self._keep_days)
+            book.file.forget(self._guard.day(now_ms // 1000 // _DAY_S) - self._keep_days)
 
     def _count(self, book: Book) -> None:
         """Count the last 24 hours."""
@@ -337,6 +346,10 @@ class GapLedger:
     def day_of(self, point: NodeUid) -> UnitDay | None:
         """The last 24 hours of a unit as of that count; None before it, and for units that it did not know."""
         return self._day.of(self._book.number(point)) if self._book is not None else None
+
+    def knows(self, point: NodeUid) -> bool:
+        """Whether anything of a unit was ever expected."""
+        return self._book is not None and self._book.number(point) >= 0
 
     # its thread
 

@@ -6,16 +6,26 @@ transaction of its own, on the disk when it ends. Use one from one thread at a t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from address_space.model.ids import NodeUid
-from historian.errors import DamagedHistory, NoSuchOrder, TooManyOrders, WrongFormat
+from historian.errors import (
+    DamagedHistory,
+    HistoryError,
+    NoSuchOrder,
+    StoreBusy,
+    StoreFull,
+    TooManyOrders,
+    WrongFormat,
+)
 from historian.gaps.orders import Hitch, Order, OrderedUnit, OrderState, UnitState, Wish
-from historian.sqlite.files import connect, connect_reader, translated
+from historian.sqlite import files
+from historian.sqlite.files import connect, connect_reader
 
 FORMAT = 1
 FILE = "orders.db"
@@ -26,6 +36,9 @@ MOST_UNITS = 10_000
 MOST_KEPT = 200
 """Orders that have ended and are kept, the newest."""
 MOST_DETAIL = 500
+_LAST_NUMBER = 2**63 - 1
+_ACCESS = 0o664
+"""What of its folder's mode the file takes."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS orders(n INTEGER PRIMARY KEY AUTOINCREMENT, who TEXT NOT NULL, at_ms INTEGER NOT NULL,
@@ -40,6 +53,11 @@ CREATE TABLE IF NOT EXISTS unit(n INTEGER, place INTEGER, uid TEXT NOT NULL, sta
 _ORDERS = (
     "SELECT o.n, who, at_ms, from_ms, to_ms, o.state, begun_ms, ended_ms, COUNT(*), "
     "SUM(u.state > 0), SUM(u.state = 2), SUM(wanted), SUM(filled), SUM(lacking) FROM orders o JOIN unit u ON u.n = o.n "
+)
+_HINTS: tuple[tuple[type[HistoryError], str], ...] = (
+    (DamagedHistory, "a hub that runs, or is started, has it kept aside and begins a new one"),
+    (StoreFull, "write orders as the user that the hub runs as, and see that the disk has room"),
+    (StoreBusy, "try again: the hub or another command is writing"),
 )
 _GROUPED = " GROUP BY o.n ORDER BY o.n"
 _UNITS = "SELECT place, uid, state, next_ms, wanted, filled, lacking, tries, hitch, detail FROM unit "
@@ -58,6 +76,8 @@ class OrderFile:
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self.path = path
+        if not readonly:
+            _begun_as_its_folder(path)
         with translated(str(path)):
             self._db = connect_reader(path) if readonly else connect(path, cache_mb=1, synchronous="FULL")
         try:
@@ -78,6 +98,7 @@ class OrderFile:
             if not readonly and found < FORMAT:
                 self._db.executescript(_TABLES)
                 self._db.execute(f"PRAGMA user_version = {FORMAT}")
+        self._blank = readonly and found < FORMAT
         self._changes = -1
 
     def __enter__(self) -> Self:
@@ -133,14 +154,14 @@ class OrderFile:
 
     def order(self, number: int) -> Order:
         """One order; raises NoSuchOrder."""
-        found = self._orders("WHERE o.n = ?", number)
+        found = self._orders("WHERE o.n = ?", number) if 0 < number <= _LAST_NUMBER else []
         if not found:
             raise self._unknown(number)
         return found[0]
 
     def newest(self, most: int) -> list[Order]:
         """Orders, newest first."""
-        found = self._orders("WHERE o.n IN (SELECT n FROM orders ORDER BY n DESC LIMIT ?)", most)
+        found = self._orders("WHERE o.n IN (SELECT n FROM orders ORDER BY n DESC LIMIT ?)", min(most, _LAST_NUMBER))
         return found[::-1]
 
     def open_orders(self) -> list[Order]:
@@ -244,6 +265,8 @@ class OrderFile:
         return bool(ended.rowcount)
 
     def _orders(self, which: str, *values: int) -> list[Order]:
+        if self._blank:
+            return []
         with self._understood():
             return [_order(row) for row in self._db.execute(_ORDERS + which + _GROUPED, values)]
 
@@ -254,7 +277,7 @@ class OrderFile:
             with translated(str(self.path)):
                 yield
         except (ValueError, TypeError) as error:
-            hint = "the hub keeps the file aside and begins a new one"
+            hint = _HINTS[0][1]
             raise DamagedHistory(f"the orders are damaged ({error})", where=str(self.path), hint=hint) from error
 
     def _unknown(self, number: int) -> NoSuchOrder:
@@ -266,6 +289,33 @@ class OrderFile:
         with translated(str(self.path)), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             yield
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn SQLite's errors into the historian's, with what to do about a file of orders."""
+    try:
+        with files.translated(where):
+            yield
+    except WrongFormat:
+        raise
+    except HistoryError as error:
+        hint = next((hint for kind, hint in _HINTS if isinstance(error, kind)), error.hint)
+        raise type(error)(error.what, where=where, hint=hint) from error
+
+
+def _begun_as_its_folder(path: Path) -> None:
+    """Make a file that is not there yet of its folder's owner and mode: where root orders before the hub that ran
+    ever did, it is the hub's still. What cannot be had is left to the connection to say."""
+    with suppress(OSError):
+        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            folder = path.parent.stat()
+            with suppress(OSError):
+                os.fchown(made, folder.st_uid, folder.st_gid)
+            os.fchmod(made, folder.st_mode & _ACCESS)
+        finally:
+            os.close(made)
 
 
 def _begun(share: Share) -> UnitState:

@@ -12,7 +12,7 @@ from address_space.model.quantity import by_path
 from historian.api import HistoryReader, Sample
 from historian.calendar import Instants
 
-BEFORE, AFTER = 6, 2
+BEFORE, AFTER = 16, 8
 """Readings around some hours that a closer look takes into account: a glitch or a jump shows within so many, and one
 of those before the hours is to be trusted."""
 _PAGES = (16, 256, 4096)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from historian.api import Rows
-from historian.calendar import Instants
+from historian.calendar import LAST_MS, Instants
 from historian.counters import HOUR_MS, MARGIN
 from historian.rollups.figures import Figure, Figures
 from historian.schema import QualityFlag
@@ -32,7 +32,8 @@ class Doubts:
     """Registers that could not be booked in one go, shape (units, fields) each.
 
     odd      a reading does not simply follow the one before
-    before   nothing is known of it before the first bucket, though there is a reading in the buckets or behind them
+    before   nothing is known of it before the first bucket, though there is a reading in the buckets or behind them;
+             or its first reading there came after the unit's first and after the bucket before was computed
     after    nothing is known of it behind the last bucket
     """
 
@@ -41,10 +42,13 @@ class Doubts:
     after: NDArray[np.bool_]
 
 
-def book(figures: Figures, rows: Rows, counts: NDArray[np.bool_], bounds: Bounds, edges_ms: Instants) -> Doubts:
+def book(
+    figures: Figures, rows: Rows, counts: NDArray[np.bool_], bounds: Bounds, edges_ms: Instants, grace_ms: int = 0
+) -> Doubts:
     """Fill in DELTA and what it adds to QUALITY.
 
-    `rows` reach over both ends of the edges; `counts` says which of their values are usable.
+    `rows` reach over both ends of the edges; `counts` says which of their values are usable. The buckets before were
+    computed `grace_ms` after their end.
     """
     units, fields = bounds.rollover.shape
     shape = (units, fields)
@@ -52,6 +56,8 @@ def book(figures: Figures, rows: Rows, counts: NDArray[np.bool_], bounds: Bounds
     begin, end = int(edges_ms[0]), int(edges_ms[-1])
     widths = np.diff(edges_ms)
     buckets = len(widths)
+    any_field: NDArray[np.bool_] = np.asarray(counts.any(axis=1))
+    first_ms = _first_ms(rows, any_field, begin, units)
     delta, quality = figures.of(Figure.DELTA), figures.of(Figure.QUALITY)
     for field in range(fields):
         taken = np.flatnonzero(counts[:, field])
@@ -62,12 +68,16 @@ def book(figures: Figures, rows: Rows, counts: NDArray[np.bool_], bounds: Bounds
         firsts = np.append(0, np.flatnonzero(unit[1:] != unit[:-1]) + 1)
         lasts = np.append(firsts[1:], len(unit)) - 1
         doubts.before[unit[firsts], field] = (time_ms[firsts] >= begin) & (time_ms[lasts] >= begin)
+        own_ms = _first_ms(rows, counts[:, field], begin, units)
+        doubts.before[:, field] |= (own_ms > np.maximum(first_ms, begin + grace_ms)) & (own_ms < LAST_MS)
         doubts.after[unit[lasts], field] = time_ms[lasts] < end
         of_unit, start, stop = unit[joined], time_ms[joined], time_ms[joined + 1]
         amount = value[joined + 1] - value[joined]
         per_hour = bounds.per_hour[of_unit, field]
         most = np.where(per_hour > 0, per_hour * MARGIN * (stop - start) / HOUR_MS, np.inf)
-        wrong = (amount < 0) | (amount > most)
+        rollover = bounds.rollover[of_unit, field]
+        strange = (rollover > 0) & (_out(value[joined], rollover) != _out(value[joined + 1], rollover))
+        wrong = (amount < 0) | (amount > most) | strange
         doubts.odd[of_unit[wrong], field] = True
         parts = shared(start, stop, amount, edges_ms)
         at = of_unit[parts.span] * buckets + parts.bucket
@@ -83,3 +93,16 @@ def book(figures: Figures, rows: Rows, counts: NDArray[np.bool_], bounds: Bounds
         whole = (covered == widths) & guessed & (old == int(QualityFlag.MISSING))
         quality[:, field, :] = np.where(whole, 0, old) | marks
     return doubts
+
+
+def _first_ms(rows: Rows, chosen: NDArray[np.bool_], begin_ms: int, units: int) -> Instants:
+    """Time of each unit's first chosen row from a time on."""
+    found = np.full(units, LAST_MS, np.int64)
+    at = np.flatnonzero(chosen & (rows.time_ms >= begin_ms))[::-1]
+    found[rows.unit[at]] = rows.time_ms[at]
+    return found
+
+
+def _out(value: NDArray[np.float64], rollover: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """What a register cannot show; `Limits.shows` leaves it what it rounds."""
+    return (value < 0) | (value > rollover)

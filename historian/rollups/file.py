@@ -11,6 +11,7 @@ e is energy, i is inst. A row carries the layout of its fields and its CRC-32.
 from __future__ import annotations
 
 import json
+import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ from historian.errors import DamagedHistory, WrongFormat
 from historian.rollups import codec
 from historian.rollups.figures import Figure, Figures, Shape, composed, empty
 from historian.schema import Measurement
-from historian.sqlite.files import PREFIX, connect, connect_reader, listed, translated
+from historian.sqlite.files import PREFIX, connect, connect_reader, listed, not_let, translated
+from historian.sqlite.keeping import DAMAGED_KEPT, identity, restored
 
 FORMAT = 2
 FILE = "rollups.db"
@@ -67,20 +69,39 @@ class RollupFile:
         """Anomalies that were added since it was seen to that there are not too many."""
         self._layouts: dict[int, tuple[str, ...]] = {}
         self._numbers: dict[tuple[str, ...], int] = {}
-        with translated(str(path)):
-            if not writing:
-                self.connection = connect_reader(path)
-                return
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.connection = connect(path, cache_mb=32)
-            found = self.connection.execute("PRAGMA user_version").fetchone()[0]
-            if found > FORMAT:
-                self.connection.close()
-                raise WrongFormat(
-                    f"the rollups have format {found}, this hub knows {FORMAT}",
-                    where=str(path),
-                    hint="run the newer hub, or move the file away: rollups are computed again from the readings",
-                )
+        self._writing = writing
+        if writing:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise not_let(error, path) from error
+        self.connection = self._connected()
+        try:
+            self._identity = identity(path)
+            found = self._format()
+            if writing:
+                self._begin(found)
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def _connected(self) -> sqlite3.Connection:
+        with translated(str(self.path)):
+            return connect(self.path, cache_mb=32) if self._writing else connect_reader(self.path)
+
+    def _format(self) -> int:
+        with translated(str(self.path)):
+            found: int = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        if found > FORMAT:
+            raise WrongFormat(
+                f"the rollups have format {found}, this hub knows {FORMAT}",
+                where=str(self.path),
+                hint="run the newer hub, or move the file away: rollups are computed again from the readings",
+            )
+        return found
+
+    def _begin(self, found: int) -> None:
+        with translated(str(self.path)):
             self.connection.executescript(_TABLES)
             if found == 1:
                 self._without_what_was_booked()
@@ -95,6 +116,22 @@ class RollupFile:
     def close(self) -> None:
         """Release the file."""
         self.connection.close()
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is still the file that has its name; raises HistoryError."""
+        return identity(self.path) == self._identity
+
+    def stand(self) -> None:
+        """Have it under its name again with all it holds; raises HistoryError and then keeps what it has."""
+        self.connection = restored(self.connection, self.path, self._connected, DAMAGED_KEPT)
+        self._identity = identity(self.path)
+
+    def reopen(self) -> None:
+        """Open what has its name now; raises HistoryError and then keeps what it has."""
+        before, self.connection = self.connection, self._connected()
+        before.close()
+        self._identity = identity(self.path)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -316,14 +353,15 @@ class RollupFile:
 
 
 def _kept_or_new(shape: Shape, old: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.float64]:
-    """New figures, but the old ones of fields that nothing at all is known of: what they say came from further away."""
-    bare = (new[:, :, shape.place(Figure.COUNT)] == 0).all(axis=2)
-    if Figure.DELTA in shape.figures:
-        bare &= np.isnan(new[:, :, shape.place(Figure.DELTA)]).all(axis=2)
+    """New figures, but the old consumption of registers that nothing at all is known of: it came from further away."""
+    if Figure.DELTA not in shape.figures:
+        return new
+    delta, quality = shape.place(Figure.DELTA), shape.place(Figure.QUALITY)
+    bare = (new[:, :, shape.place(Figure.COUNT)] == 0).all(axis=2) & np.isnan(new[:, :, delta]).all(axis=2)
     if not bare.any():
         return new
-    quality = shape.place(Figure.QUALITY)
-    found = np.where(bare[:, :, None, None], old, new)
+    found = new.copy()
+    found[:, :, delta] = np.where(bare[:, :, None], old[:, :, delta], new[:, :, delta])
     both = old[:, :, quality].astype(np.int64) | new[:, :, quality].astype(np.int64)
     found[:, :, quality] = np.where(bare[:, :, None], both, new[:, :, quality])
     return found

@@ -41,19 +41,23 @@ class Marks:
             self._newest_ms = _grown(self._newest_ms, self.units)
             self._words = {day: _grown(words, self.units) for day, words in self._words.items()}
 
-    def touched(self, unit: Numbers, time_ms: Instants, *, late: bool = False) -> Touched:
+    def touched(
+        self, unit: Numbers, time_ms: Instants, counts: NDArray[np.bool_] | None = None, *, late: bool = False
+    ) -> Touched:
         """Hours whose figures depend on readings: their own, and those next to them whose consumption they share.
 
+        `counts`: which readings say what a register shows, None for all; the others share nothing.
         `late`: there may be newer ones in the store, though none arrived.
         """
+        shares = np.True_ if counts is None else counts
         day = self._days.numbers(time_ms)
         start = self._days.starts(day)
         hour = (time_ms - start) // HOUR_MS
         newest = self._newest_ms[unit]
         begin = start + hour * HOUR_MS
         follows = (newest >= begin) & (newest < time_ms)
-        first = np.flatnonzero(~follows)
-        behind = np.flatnonzero((newest > time_ms) | late)
+        first = np.flatnonzero(~follows & shares)
+        behind = np.flatnonzero(((newest > time_ms) | late) & shares)
         before_ms = begin[first] - 1
         before = self._days.numbers(before_ms)
         next_ms = np.minimum(begin[behind] + HOUR_MS, self._days.starts(day[behind] + 1))
@@ -81,11 +85,11 @@ class Marks:
         self._of(day)[units] |= np.uint32(hours)
 
     def arrived(self, unit: Numbers, time_ms: Instants) -> None:
-        """Readings are stored."""
+        """Readings of registers are stored."""
         np.maximum.at(self._newest_ms, unit, time_ms)
 
     def newest_ms(self, units: Numbers) -> Instants:
-        """Time of the newest reading of units, 0 where none arrived yet."""
+        """Time of the newest reading of units' registers, 0 where none arrived yet."""
         found: Instants = self._newest_ms[units]
         return found
 

@@ -14,6 +14,7 @@ from historian.api import HistoryWriter, RowReader
 from historian.buckets import Buckets
 from historian.calendar import LAST_MS, Days, Width
 from historian.counters import ANOMALIES, Move
+from historian.leap import LeapGuard
 from historian.rollups import reading
 from historian.rollups.anomalies import AnomalyTable
 from historian.rollups.file import FILE
@@ -35,6 +36,7 @@ class Rollups:
     lines    where hours and days are written to besides, None for nowhere
     changes  when a unit's transformers changed, and by how much each field
     unread   time of the oldest reading that is stored and cannot be read back yet, 0 where there is none
+    guard    by which day it is counted what is too old to be kept, None for one of its own
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class Rollups:
         lines: RollupLines | None = None,
         changes: Changes = unchanged,
         unread: Callable[[], Awaitable[int]] | None = None,
+        guard: LeapGuard | None = None,
     ) -> None:
         self.options = options if options is not None else RollupOptions()
         self._days = days
         self._files = FileThreads(folder / FILE)
-        self._worker = Worker(self._files, clock, reader, days, ratings, self.options, lines, changes, unread)
+        guard = guard if guard is not None else LeapGuard(folder)
+        self._worker = Worker(self._files, clock, reader, days, ratings, self.options, lines, changes, unread, guard)
         self.recent = RecentAnomalies(self._files, self._worker, clock)
         """What registers did lately."""
 

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from address_space.model.ids import NodeUid
 from historian.api import HistoryWriter, Readings, SeriesIds
 from historian.calendar import Instants
 from historian.rollups.marks import Numbers
+from historian.schema import Measurement
+
+_BAD = np.uint32(0x80000000)
 
 
 class Opening(Protocol):
@@ -26,8 +30,8 @@ class Opener(Protocol):
     async def numbers(self, units: Sequence[NodeUid]) -> Numbers:
         """Its numbers of units."""
 
-    async def opening(self, units: Numbers, time_ms: Instants) -> Opening:
-        """Readings of units are about to be stored."""
+    async def opening(self, units: Numbers, time_ms: Instants, counts: NDArray[np.bool_]) -> Opening:
+        """Readings of units are about to be stored; `counts` says which of them have a register's usable value."""
 
 
 class Tap:
@@ -54,10 +58,18 @@ class Tap:
         times = [group.time_ms for group in readings]
         if not units:
             return
-        opening = await self._opener.opening(np.concatenate(units), np.concatenate(times))
+        counts = np.concatenate([_counting(group) for group in readings])
+        opening = await self._opener.opening(np.concatenate(units), np.concatenate(times), counts)
         stored = False
         try:
             await self._writer.write(readings)
             stored = True
         finally:
             opening.close(stored=stored)
+
+
+def _counting(group: Readings) -> NDArray[np.bool_]:
+    if group.measurement is not Measurement.ENERGY:
+        return np.zeros(len(group.time_ms), np.bool_)
+    found: NDArray[np.bool_] = (~np.isnan(group.values) & ((group.status & _BAD) == 0)).any(axis=1)
+    return found

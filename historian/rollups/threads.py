@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from historian.calendar import Width
-from historian.errors import DamagedHistory, StoreClosed, WrongFormat
+from historian.errors import DamagedHistory, HistoryError, StoreClosed, WrongFormat
 from historian.rollups.file import RollupFile
+from historian.sqlite.keeping import DAMAGED_KEPT, kept_aside
 
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
 
 class FileThreads:
-    """Each thread has its own connection; what is asked of one thread is done in turn."""
+    """Each thread has its own connection; what is asked of one thread is done in turn.
+
+    A file that is taken away while it is open is written out again before the next write.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._writing: ThreadPoolExecutor | None = None
         self._reading: ThreadPoolExecutor | None = None
         self._files: list[RollupFile] = []
+        self._read_lock = threading.Lock()
+        """Held by who reads, and while the file is written out again."""
+        self._is_away = False
 
     async def open(self) -> None:
         """Open or make the file; raises HistoryError."""
@@ -44,7 +52,7 @@ class FileThreads:
         self._writing = self._reading = None
         self._files = []
         loop = asyncio.get_running_loop()
-        for place, thread in enumerate(threads):
+        for place, thread in reversed(list(enumerate(threads))):  # the last to go takes the log into the file
             if thread is not None:
                 if place < len(files):
                     await loop.run_in_executor(thread, files[place].close)
@@ -52,11 +60,21 @@ class FileThreads:
 
     async def write(self, work: Callable[[RollupFile], _Result]) -> _Result:
         """What the work gives on the writing thread."""
-        return await self._on(self._writing, 0, work)
+
+        def written(file: RollupFile) -> _Result:
+            self._stand(file)
+            return work(file)
+
+        return await self._on(self._writing, 0, written)
 
     async def read(self, work: Callable[[RollupFile], _Result]) -> _Result:
         """What the work gives on the reading thread."""
-        return await self._on(self._reading, 1, work)
+
+        def read(file: RollupFile) -> _Result:
+            with self._read_lock:
+                return work(file)
+
+        return await self._on(self._reading, 1, read)
 
     def take_damaged(self) -> list[tuple[Width, int, int]]:
         """Rows that were found damaged since the last call: width, period, unit."""
@@ -65,6 +83,21 @@ class FileThreads:
             damaged, file.damaged = file.damaged, []
             found += damaged
         return found
+
+    def _stand(self, file: RollupFile) -> None:
+        try:
+            if len(self._files) < 2 or all(each.stands for each in self._files):
+                return
+            with self._read_lock:
+                if not file.stands:
+                    file.stand()
+                self._files[1].reopen()
+        except HistoryError as error:  # what is open goes on, and it is tried again
+            if not self._is_away:
+                _log.error("rollups were taken away and cannot be written out again error=%s", error)
+            self._is_away = True
+        else:
+            self._is_away = False
 
     async def _on(
         self, thread: ThreadPoolExecutor | None, place: int, work: Callable[[RollupFile], _Result]
@@ -82,9 +115,6 @@ def _opened(path: Path, writing: bool) -> RollupFile:  # noqa: FBT001 - run_in_e
     except DamagedHistory as error:
         if not writing:
             raise
-        aside = path.with_suffix(".damaged")
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        path.replace(aside)
+        aside = kept_aside(path, DAMAGED_KEPT)
         _log.error("damaged rollups set aside, they are computed again as=%s error=%s", aside, error)
         return RollupFile(path, writing=writing)

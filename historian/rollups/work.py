@@ -125,6 +125,11 @@ class Work:
         found: Instants = every[(every >= hours[low]) & (every <= hours[high])]
         return found
 
+    def _end_hours(self, job: Job) -> tuple[int, int]:
+        """When the first hour ends, and when the last one begins."""
+        hours = self._days.edges(job.day, Width.HOUR)
+        return int(hours[job.first + 1]), int(hours[min(job.last + 1, len(hours) - 1) - 1])
+
     # many units at once
 
     def _compute(
@@ -147,7 +152,10 @@ class Work:
         if shape is COUNTER:
             uids = [job.uids[place] for place in places.tolist()]
             bounds = self._ratings.bounds(uids, rows.fields)
-            doubts = book(figures, dense, usable(dense), bounds, edges_ms)
+            grace_ms = round(self._options.grace_s * 1000)
+            doubts = book(figures, dense, usable(dense), bounds, edges_ms, grace_ms)
+            if job.late:
+                doubts.after[...] |= _bare_ends(dense, len(places), self._end_hours(job), edges_ms)
             changed = [bool(self._changes(uid)) for uid in uids]
             plain[:] = ~self._doubted(doubts, job, np.array(changed, np.bool_), looks, places, rows.fields)
         if plain.any():
@@ -271,6 +279,32 @@ class Work:
         high = hours[hours >= end_ms].min()
         chosen: Instants = every[(every >= low) & (every <= high)]
         return chosen
+
+
+def _bare_ends(rows: Rows, units: int, end_hours: tuple[int, int], edges_ms: Instants) -> NDArray[np.bool_]:
+    """Registers, shape (units, fields), without a reading in the first or the last hour, but with one just beyond it:
+    the hour of that one has its share of the same way, and is not among these."""
+    counts, time_ms = usable(rows), rows.time_ms
+    begin, end = int(edges_ms[0]), int(edges_ms[-1])
+
+    def some(chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        found = np.zeros((units, counts.shape[1]), np.bool_)
+        np.logical_or.at(found, rows.unit[chosen], counts[chosen])
+        return found
+
+    first = some(time_ms < begin) & ~some((time_ms >= begin) & (time_ms < end_hours[0]))
+    last = some(time_ms >= end) & ~some((time_ms >= end_hours[1]) & (time_ms < end))
+    return first | last | _failed(rows, counts, units, edges_ms)
+
+
+def _failed(rows: Rows, counts: NDArray[np.bool_], units: int, edges_ms: Instants) -> NDArray[np.bool_]:
+    """Registers with a bucket of nothing but failed readings: one of them may stand where a good one did."""
+    at = np.flatnonzero((rows.time_ms >= edges_ms[0]) & (rows.time_ms < edges_ms[-1]))
+    place = (rows.unit[at], np.searchsorted(edges_ms, rows.time_ms[at], "right") - 1)
+    good, failed = (np.zeros((units, len(edges_ms) - 1, counts.shape[1]), np.bool_) for _ in range(2))
+    np.logical_or.at(good, place, counts[at])
+    np.logical_or.at(failed, place, rows.present[at] & ~counts[at])
+    return np.asarray((failed & ~good).any(axis=1))
 
 
 def _no_rows(fields: tuple[str, ...]) -> Rows:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from address_space.model.clock import Clock
 from address_space.model.ids import NodeUid
@@ -20,6 +21,7 @@ from historian.api import RowReader
 from historian.calendar import DAY_MS, LAST_MS, Days, Instants, Width
 from historian.counters import ANOMALIES, HOUR_MS, Move
 from historian.errors import HistoryError, StoreClosed
+from historian.leap import LeapGuard
 from historian.names import Names
 from historian.rollups.figures import SHAPES, Figure
 from historian.rollups.file import RollupFile
@@ -27,6 +29,7 @@ from historian.rollups.limits import Changes, Ratings
 from historian.rollups.lines import RollupLines
 from historian.rollups.marks import ALL_HOURS, Marks, Numbers, Touched, closed_hours, merged
 from historian.rollups.options import NEWS_MS, RollupOptions
+from historian.rollups.retention import Retention
 from historian.rollups.threads import FileThreads
 from historian.rollups.waiting import WaitingHours
 from historian.rollups.work import Job, Work, Written
@@ -58,6 +61,7 @@ class Worker:
         lines: RollupLines | None,
         changes: Changes,
         unread: Callable[[], Awaitable[int]] | None,
+        guard: LeapGuard,
     ) -> None:
         self.options = options
         self.settled_ms = 0
@@ -78,6 +82,7 @@ class Worker:
         self._days = days
         self._lines = lines
         self._unread = unread
+        self._retention = Retention(options, guard)
         self._marks = Marks(days)
         self.names = Names()
         self._work = Work(reader, files.write, days, ratings, changes, options, lambda: self.closed_day)
@@ -150,18 +155,18 @@ class Worker:
             self._fresh[new] = True
         return found
 
-    async def opening(self, units: Numbers, time_ms: Instants) -> _Opening:
+    async def opening(self, units: Numbers, time_ms: Instants, counts: NDArray[np.bool_]) -> _Opening:
         """Readings are about to be stored: those of hours that are settled are marked in the file before."""
         known = (time_ms >= 0) & (time_ms < LAST_MS)
-        units, time_ms = units[known], time_ms[known]
+        units, time_ms, counts = units[known], time_ms[known], counts[known]
         late = (time_ms < self.settled_ms) | (time_ms > self._now_ms() + _AHEAD_MS)
-        opening = _Opening(self, units[~late], time_ms[~late], late=bool(late.any()))
+        opening = _Opening(self, (units[~late], time_ms[~late], counts[~late]), late=bool(late.any()))
         self._openings.add(opening)
         try:
-            if len(opening.units) > _AT_ONCE:
-                opening.touched = await asyncio.to_thread(self._marks.touched, opening.units, opening.time_ms)
+            if len(opening.readings[0]) > _AT_ONCE:
+                opening.touched = await asyncio.to_thread(self._marks.touched, *opening.readings)
             else:
-                opening.touched = self._marks.touched(opening.units, opening.time_ms)
+                opening.touched = self._marks.touched(*opening.readings)
             if opening.late:
                 await self._mark_late(units[late], time_ms[late])
         except BaseException:
@@ -172,9 +177,10 @@ class Worker:
     def arrived(self, opening: _Opening, *, stored: bool) -> None:
         """Readings are stored, or are not."""
         self._openings.discard(opening)
-        if stored and opening.touched is not None and len(opening.units):
+        if stored and opening.touched is not None and len(opening.readings[0]):
             self._marks.add(opening.touched)
-            self._marks.arrived(opening.units, opening.time_ms)
+            units, time_ms, counts = opening.readings
+            self._marks.arrived(units[counts], time_ms[counts])
 
     async def _mark_late(self, units: Numbers, time_ms: Instants) -> None:
         def mark(file: RollupFile) -> None:
@@ -322,6 +328,7 @@ class Worker:
         line = start + (line - start) // HOUR_MS * HOUR_MS
         await self._settle(line)
         if self._days.start(self.closed_day + 1) > self.settled_ms:
+            await self._files.write(self._drop_old)
             return False
         await self._close_units(self.closed_day)
         return True
@@ -353,19 +360,13 @@ class Worker:
         await self._write_lines(written)
         self._closing = (place, last) if last >= 0 else (place + 1, -1)
         if self._closing[0] == len(SHAPES):
-            await self._files.write(lambda file: self._finish_day(file, day))
+            await self._files.write(lambda file: file.remember(CLOSED_DAY, day + 1))
             self.closed_day, self._closing = day + 1, (0, -1)
 
-    def _finish_day(self, file: RollupFile, day: int) -> None:
-        file.remember(CLOSED_DAY, day + 1)
-        for width, keep in (
-            (Width.QUARTER, self.options.keep_days_quarter),
-            (Width.HOUR, self.options.keep_days_hour),
-        ):
-            if keep:
-                file.drop(width, day - keep)
-
     # inside
+
+    def _drop_old(self, file: RollupFile) -> None:
+        self._retention.drop_old(file, self.closed_day, self._now_ms() // DAY_MS)
 
     def _know(self, uids: Iterable[str], numbers: Iterable[int]) -> None:
         self.names.add(uids, numbers)
@@ -385,13 +386,12 @@ class Worker:
 class _Opening:
     """Readings on their way to the store; `late`: some of them are marked in the file already."""
 
-    def __init__(self, worker: Worker, units: Numbers, time_ms: Instants, *, late: bool) -> None:
+    def __init__(self, worker: Worker, readings: tuple[Numbers, Instants, NDArray[np.bool_]], *, late: bool) -> None:
         self._worker = worker
-        self.units = units
-        self.time_ms = time_ms
+        self.readings = readings
         self.late = late
         self.touched: Touched | None = None
-        self.oldest_ms = int(time_ms.min()) if len(time_ms) else 1 << 62
+        self.oldest_ms = int(readings[1].min()) if len(readings[1]) else 1 << 62
 
     def close(self, *, stored: bool) -> None:
         """They are stored, or are not."""

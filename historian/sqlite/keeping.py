@@ -11,6 +11,8 @@ from pathlib import Path
 from historian.sqlite.files import not_let, translated
 
 SIDES = ("-wal", "-shm")
+DAMAGED_KEPT = 3
+"""So many damaged files are kept where they hold nothing that cannot be had again."""
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ def rescued(connection: sqlite3.Connection, path: Path, opened: Callable[[], sql
     """
     if identity(path) is not None:
         with _sides_safe(path):
+            _empty_log(connection)
             connection.close()
         _log.error("history file was replaced while it was open, going on with what stands there file=%s", path)
         return opened()
@@ -72,12 +75,38 @@ def rescued(connection: sqlite3.Connection, path: Path, opened: Callable[[], sql
             finally:
                 copy.close()
         with _sides_safe(path):
+            _empty_log(connection)
             connection.close()
         draft.replace(path)
     except OSError as error:
         raise not_let(error, path) from error
     _log.error("history file was taken away while it was open, written out again file=%s", path)
     return opened()
+
+
+def restored(
+    connection: sqlite3.Connection, path: Path, opened: Callable[[], sqlite3.Connection], most: int
+) -> sqlite3.Connection:
+    """As `rescued`, but what the connection sees stays: of others in its place the newest `most` are kept aside."""
+    if identity(path) is not None and _is_open(connection):
+        _empty_log(connection)
+        aside = kept_aside(path, most)
+        _log.error("history file was replaced while it was open, the other one is kept aside kept=%s", aside)
+    return rescued(connection, path, opened)
+
+
+def _is_open(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1").fetchone()
+    except sqlite3.ProgrammingError:
+        return False
+    return True
+
+
+def _empty_log(connection: sqlite3.Connection) -> None:
+    """Where the log beside is still the connection's, nothing of it may be taken for another file's."""
+    with suppress(sqlite3.Error):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 @contextmanager

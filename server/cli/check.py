@@ -28,7 +28,7 @@ def add_to(commands: Any) -> None:
         "--budget",
         choices=("busy", "all"),
         default="busy",
-        help=f"whose bus time to show: channels that are more than {BUSY:.0%} busy, or all",
+        help=f"whose bus time to show: channels that are more than {BUSY:.0%}% busy, or all",
     )
     command.add_argument("--json", action="store_true", help="answer as JSON")
     command.set_defaults(run=run)

@@ -14,7 +14,7 @@ from config.settings import HubSettings
 from historian.calendar import Width
 from historian.gaps import Cause, Completeness, Gap, GapLedger
 from server.cli.console import print_json
-from server.cli.history_source import add_config, settings_of
+from server.cli.history_source import add_config, ledger_folder, settings_of
 from server.cli.history_times import NS_PER_MS, add_times, iso, span_of, zone_of
 from server.cli.loop import run_loop
 
@@ -78,7 +78,15 @@ def _span(arguments: argparse.Namespace, zone: ZoneInfo, clock: Clock) -> tuple[
 
 
 def _ledger(settings: HubSettings, clock: Clock) -> GapLedger:
-    return GapLedger(settings.data_dir / "history", clock, readonly=True)
+    return GapLedger(ledger_folder(settings), clock, readonly=True)
+
+
+def _known(ledger: GapLedger, units: Sequence[NodeUid] | None) -> bool:
+    """Whether there is any unit to tell of; says of which nothing was ever expected."""
+    unknown = [unit for unit in units or () if not ledger.knows(unit)]
+    for unit in unknown:
+        sys.stderr.write(f"{unit}: nothing was ever expected of it; write ids as in the meter lists\n")
+    return units is None or len(unknown) < len(units)
 
 
 async def _gaps(
@@ -91,6 +99,7 @@ async def _gaps(
 ) -> None:
     async with _ledger(settings, clock) as ledger:
         found = await ledger.gaps(*span, units, limit=arguments.most)
+        known = _known(ledger, units)
     if arguments.json:
         print_json([_as_data(gap, zone) for gap in found])
         return
@@ -100,9 +109,9 @@ async def _gaps(
             f"{gap.point}  {iso(gap.first_ms, zone)} … {iso(gap.last_ms, zone)}  {readings} of {gap.measurement.value} "
             f"({gap.track}): {_WHY[gap.cause]}\n"
         )
-    if not found:
+    if not found and known:
         sys.stderr.write("nothing is missing\n")
-    elif len(found) == arguments.most:
+    elif known and len(found) == arguments.most:
         sys.stderr.write(f"these are the first {len(found)}; --most tells more\n")
 
 
@@ -132,6 +141,7 @@ async def _complete(
             found = await ledger.completeness_of_all(*span, width, zone)
         else:
             found = await ledger.completeness(*span, width, zone, units)
+        _known(ledger, units)
     if arguments.json:
         print_json([_counted(one, zone) for one in found])
         return
@@ -167,6 +177,7 @@ async def _filled(
         for one in await ledger.completeness(*span, Width.MONTH, ZoneInfo("UTC"), units):
             if one.point is not None and one.filled:
                 _add(sums, one.point, "filled", one.filled)
+        known = _known(ledger, units)
         for gap in await ledger.gaps(*span, units):
             _add(sums, gap.point, "lacking" if gap.cause is Cause.LACKING else "missing", gap.missing)
     if as_json:
@@ -177,12 +188,13 @@ async def _filled(
             f"{unit}  {numbers['filled']} filled, {numbers['missing']} missing, "
             f"{numbers['lacking']} that the meter's memory lacks\n"
         )
-    sys.stderr.write(
-        "a running hub fills what it can by itself; `joulehub history order UNIT --from TIME --to TIME` has it ask "
-        "again\n"
-        if sums
-        else "nothing is missing, nothing was filled\n"
-    )
+    if sums:
+        sys.stderr.write(
+            "a running hub fills what it can by itself; `joulehub history order UNIT --from TIME --to TIME` has it "
+            "ask again\n"
+        )
+    elif known:
+        sys.stderr.write("nothing is missing, nothing was filled\n")
 
 
 def _add(sums: dict[NodeUid, dict[str, int]], unit: NodeUid, what: str, slots: int) -> None:

@@ -17,13 +17,12 @@ from drivers.archive import Archive
 from drivers.transport import Lines
 from historian.errors import StoreFull
 from historian.gaps import Order, Wish
-from historian.gaps.file import FILE as LEDGER_FILE
 from historian.gaps.order_file import FILE, OrderFile
 from server.app import Blueprint, draw
 from server.assembly import Bus
 from server.cli.console import print_json, progress_bar
 from server.cli.history_orders import as_data, summary, wait
-from server.cli.history_source import add_config, settings_of
+from server.cli.history_source import add_config, ledger_folder, settings_of
 from server.cli.history_times import NS_PER_MS, add_times, iso, span_of, zone_of
 from server.cli.loop import run_loop
 from server.errors import CannotWrite, ServerError
@@ -160,9 +159,7 @@ def _of_bus(bus: Bus, wanted: set[UnitHandle], clock: Clock) -> list[tuple[UnitH
 
 def _put(settings: HubSettings, wish: Wish, clock: Clock) -> Order:
     """Write the order; raises HubError."""
-    folder = settings.data_dir / "history"
-    if not (folder / LEDGER_FILE).is_file():
-        raise ServerError("there is no history yet", where=str(folder), hint="it begins when the hub first runs")
+    folder = ledger_folder(settings)
     try:
         with OrderFile(folder / FILE) as file:
             return file.add(wish, clock.now_ns() // NS_PER_MS)

@@ -13,6 +13,7 @@ from address_space.model.ids import NodeUid
 from address_space.model.quantity import Quantity, by_path
 from config.settings import HubSettings
 from historian.api import HistoryIndex, HistoryReader
+from historian.gaps.file import FILE as LEDGER_FILE
 from historian.influx import InfluxReader
 from historian.sqlite import SqliteStore
 from server.cli.check import settings_at
@@ -43,6 +44,14 @@ def add_source(command: argparse.ArgumentParser) -> None:
 def settings_of(arguments: argparse.Namespace) -> HubSettings:
     """Settings of the hub that the command is about; raises HubError."""
     return settings_at(arguments.config)
+
+
+def ledger_folder(settings: HubSettings) -> Path:
+    """The folder of the gap ledger; raises ServerError where there is none yet."""
+    folder = settings.data_dir / "history"
+    if not (folder / LEDGER_FILE).is_file():
+        raise ServerError("there is no history yet", where=str(folder), hint="it begins when the hub first runs")
+    return folder
 
 
 @asynccontextmanager

@@ -93,12 +93,14 @@ def writer_of(zone: ZoneInfo) -> Callable[[NDArray[np.int64]], list[str]]:
 
 
 def iso(time_ms: int, zone: ZoneInfo) -> str:
-    """One time in a zone."""
-    moment = _EPOCH + timedelta(milliseconds=time_ms)
+    """One time in a zone, held within what a calendar knows."""
+    moment = _EPOCH + timedelta(milliseconds=min(max(time_ms, _FIRST_MS), _LAST_MS))
     return moment.astimezone(zone).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=ZoneInfo("UTC"))
+_FIRST_MS, _LAST_MS = -62_135_510_400_000, 253_402_128_000_000
+"""A day within the first and the last day that a calendar knows, whatever the zone."""
 
 
 def _ms(moment: datetime) -> int:

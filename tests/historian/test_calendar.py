@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,3 +85,7 @@ def test_a_day_that_a_zone_left_out_has_no_buckets() -> None:
     for width in (Width.DAY, Width.HOUR, Width.QUARTER):
         assert len(days.edges(left_out, width)) == 1
         assert len(days.edges(left_out + 1, width)) > 1
+    begin, end = days.start(left_out - 1), days.start(left_out + 2)
+    for width in (Width.DAY, Width.HOUR, Width.MONTH):
+        assert (np.diff(edges(begin, end, width, apia)) > 0).all()
+    assert len(edges(begin, end, Width.DAY, apia)) == 3

@@ -65,10 +65,64 @@ def test_a_register_that_shows_zero_for_a_while_and_comes_back_lost_nothing() ->
     assert booked([500, 502, 0, 0, 0, 510, 512]) == 12
 
 
+def test_a_register_never_goes_on_to_what_it_cannot_show() -> None:
+    values = [500.0, 502, 1e6, 506, 508]
+    assert booked(values, UNRATED) == booked(values) == 8
+    assert moves(values, UNRATED) == ["glitch"]
+    assert booked([-5.0, 4, 5, 6]) == 2
+    assert booked([500.0, 502, 1500, 1501, 1503], UNRATED) == 2 + 1 + 2
+    assert moves([500.0, 900, 1e6], UNRATED) == []
+
+
+def test_long_after_a_jump_the_old_level_is_a_glitch_like_any_other() -> None:
+    values = [500.0, 502, *(float(value) for value in range(3, 203, 4)), 700.0, 203.0, 205.0]
+    assert booked(values) == 2 + 3 + 196 + 4 + 2
+    assert moves(values) == ["reset", "glitch"]
+
+
+def test_a_first_reading_that_nothing_followed_is_no_level_to_return_to() -> None:
+    assert booked([400.0, 502, 503, 504, 410, 505]) == 3
+
+
 def test_without_a_rating_a_step_up_is_believed_and_a_step_back_is_a_jump() -> None:
     assert booked([500, 900], UNRATED) == 400
     assert moves([500, 300, 301], UNRATED) == ["reset"]
     assert booked([500, 300, 301], UNRATED) == 1
+
+
+@pytest.mark.parametrize("glitch", [0.0, 900.0, 504.5, 400.0])
+def test_without_a_rating_a_wrong_reading_that_the_next_one_takes_back_is_never_booked(glitch: float) -> None:
+    for place in range(1, 5):
+        values = [500.0, 501, 502, 503, 504, 505]
+        values[place] = glitch if glitch != 504.5 else values[place] + 1.5
+        assert booked(values, UNRATED) == 5
+        assert moves(values, UNRATED) == ["glitch"]
+
+
+def test_without_a_rating_a_spike_with_nonsense_behind_it_is_not_booked_either() -> None:
+    assert booked([500, 501, 800, 3, 504, 505], UNRATED) == 5
+    assert moves([500, 501, 800, 3, 504, 505], UNRATED) == ["glitch", "glitch"]
+
+
+def test_without_a_rating_a_reset_takes_nothing_back() -> None:
+    assert booked([500, 510, 3, 5, 6], UNRATED) == 10 + 2 + 1
+    assert moves([500, 510, 3, 5, 6], UNRATED) == ["reset"]
+
+
+def test_without_a_rating_what_the_last_reading_added_is_told_when_no_more_come() -> None:
+    counter = Counter(UNRATED)
+    assert counter.feed(0, 500.0) == []
+    assert counter.feed(HOUR_MS, 510.0) == []
+    assert counter.last == (0, 500.0)
+    assert counter.finish() == [Advance(0, HOUR_MS, 10.0, Move.NORMAL)]
+    assert counter.last == (HOUR_MS, 510.0)
+    assert counter.finish() == []
+
+
+def test_a_spike_before_new_transformers_is_taken_back_in_their_ratio() -> None:
+    times = [hour * HOUR_MS for hour in range(5)]
+    found = advances(times, [500.0, 501, 900, 1006, 1008], Limits(), [RatioChange(3 * HOUR_MS, 2.0)])
+    assert [advance.amount for advance in found if advance.move is Move.NORMAL] == [1, 4, 2]
 
 
 def test_rounding_back_and_forth_is_no_glitch() -> None:
@@ -119,4 +173,35 @@ def test_the_quick_way_books_as_the_careful_one(steps: list[tuple[int, float]], 
         values.append(values[-1] + step * span_ms / HOUR_MS)
     counter = Counter(limits)
     careful = [advance for at, value in zip(times, values, strict=True) for advance in counter.feed(at, value)]
-    assert advances(times, values, limits) == careful
+    assert advances(times, values, limits) == careful + counter.finish()
+
+
+STEPS = st.tuples(
+    st.integers(1, 4), st.floats(0, 1), st.sampled_from(["", "", "", "zero", "spike", "back", "nan", "reset"])
+)
+
+
+@given(st.lists(STEPS, min_size=8, max_size=40), st.sampled_from([50_000.0, 600_000.0, 999_970.0]), st.booleans())
+def test_whatever_is_read_no_more_is_booked_than_the_meter_counted(
+    steps: list[tuple[int, float, str]], start: float, changes: bool
+) -> None:
+    limits = Limits(rollover=2e6 if changes else 1e6, per_hour=40.0, resolution=0.01)
+    quarter, ratio, shown, counted, calm, now_ms = HOUR_MS // 4, 1.0, start, 0.0, 4, 0
+    counter = Counter(limits, [RatioChange(HOUR_MS * 2, 2.0)] if changes else [])
+    total = 0.0
+    for quarters, share, what in steps:
+        now_ms += quarters * quarter
+        ratio = 2.0 if changes and now_ms >= HOUR_MS * 2 else 1.0
+        step = share * 10.0 * quarters
+        happens = calm <= 0 and 3000 < shown < 990_000
+        if what == "reset" and happens:
+            shown, calm = 0.0, 3
+        shown, counted, calm = (shown + step) % 1e6, counted + step * ratio, calm - 1
+        value = shown * ratio
+        if what in ("zero", "spike", "back") and happens:
+            value, calm = {"zero": 0.0, "spike": value + 9000, "back": value - 2500}[what], 1
+        for advance in counter.feed(now_ms, float("nan") if what == "nan" and calm <= 0 else value):
+            assert advance.amount >= 0
+            total += advance.amount
+    # what a change of ratio falls into is counted in part before it
+    assert total <= counted + 0.02 * len(steps) + (40.0 if changes else 0.0)

@@ -106,6 +106,18 @@ async def test_a_log_that_is_taken_away_while_it_is_open_is_written_out_again(tm
         assert times(await log.read(0, 9, 9)) == [1, 2]
 
 
+async def test_a_log_that_is_put_in_the_place_of_an_open_one_takes_nothing_of_it(tmp_path: Path) -> None:
+    async with EventLog(tmp_path / "other", ManualClock()) as other:
+        await filled(other, event(1), event(2))
+    async with EventLog(tmp_path / "log", ManualClock()) as log:
+        await filled(log, *(event(number, body=bytes(900)) for number in range(3, 90)))
+        (tmp_path / "other" / FILE).replace(tmp_path / "log" / FILE)
+        await filled(log, event(9))
+        assert times(await log.read(0, 99, 99)) == [1, 2, 9]
+    async with EventLog(tmp_path / "log", ManualClock()) as log:
+        assert times(await log.read(0, 99, 99)) == [1, 2, 9]
+
+
 async def test_a_commit_that_fails_leaves_no_transaction_behind(tmp_path: Path) -> None:
     async with EventLog(tmp_path, ManualClock()) as log:
         await filled(log, event(1))

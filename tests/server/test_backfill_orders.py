@@ -16,7 +16,8 @@ from config.settings import load_settings
 from drivers.simulators.dlt645 import Manners
 from drivers.simulators.dlt645_image import Image
 from drivers.simulators.faults import Silent
-from historian.gaps import Cause, Hitch, Order, OrderedUnit, OrderState, UnitState, Wish
+from historian.errors import DamagedHistory
+from historian.gaps import Cause, GapLedger, Hitch, Order, OrderedUnit, OrderState, UnitState, Wish
 from historian.gaps.order_file import OrderFile
 from server import backfill_orders
 from server.app import Hub, draw
@@ -358,6 +359,100 @@ async def test_orders_that_make_no_sense_or_are_taken_away_do_no_harm(site) -> N
             await rig.until(market.orders.exists)
             market.orders.unlink()
             await rig.until(market.orders.exists)
+            _, unit = await ended(market, order(market, begun, now))
+            assert unit.state is UnitState.DONE
+
+
+async def test_damage_of_the_ledger_costs_no_order(site, monkeypatch) -> None:
+    async with Market(site) as market:
+        begun, now = await outage(market, 2)
+        number = order(market, begun, now)
+        with monkeypatch.context() as spoilt:
+
+            async def damaged(*_: object) -> None:
+                raise DamagedHistory("the history file is damaged", where=str(market.orders.with_name("gaps.db")))
+
+            spoilt.setattr(GapLedger, "missing_counts", damaged)
+            async with Rig(market.draw(), market.clock, days=0, look_s=1e6) as rig:
+                await rig.until(lambda: "gaps.db" in rig.backfill.orders_state().trouble)
+        assert not list(market.orders.parent.glob("orders.damaged-*"))
+        async with Rig(market.draw(), market.clock, days=0, look_s=1e6):
+            _, unit = await ended(market, number)
+        assert unit.filled == unit.wanted > 0
+
+
+async def test_damage_that_only_a_unit_meets_ends_its_file_too(site, monkeypatch) -> None:
+    async with Market(site) as market:
+        begun, now = await outage(market, 2)
+        order(market, begun, now)
+        with monkeypatch.context() as spoilt:
+
+            def damaged(*_: object) -> None:
+                raise DamagedHistory("the history file is damaged", where=str(market.orders))
+
+            spoilt.setattr(OrderFile, "unit", damaged)
+            async with Rig(market.draw(), market.clock, days=0, look_s=1e6) as rig:
+                await rig.until(lambda: bool(list(market.orders.parent.glob("orders.damaged-*"))))
+
+
+async def test_a_file_that_cannot_be_kept_aside_is_told_once(site, monkeypatch, caplog) -> None:
+    async with Market(site) as market:
+        await outage(market, 1)
+        market.orders.write_bytes(b"no database" * 1000)
+        looks: list[Path] = []
+
+        def held(path: Path, *_: object) -> None:
+            looks.append(path)
+            raise PermissionError("the folder is read-only")
+
+        monkeypatch.setattr(Path, "replace", held)
+        async with Rig(market.draw(), market.clock, days=0, look_s=1e6) as rig:
+            await rig.until(lambda: looks.count(market.orders) > 3)
+            assert "orders.db" in rig.backfill.orders_state().trouble
+    said = [record for record in caplog.records if record.name == "server.backfill_orders"]
+    assert len(said) == 1
+    assert "begun anew" not in said[0].getMessage()
+
+
+async def test_an_order_waits_while_the_clock_is_behind_the_time_when_it_was_given(site) -> None:
+    async with Market(site) as market:
+        begun, now = await outage(market, 3)
+        number = order(market, begun, now)
+        market.clock.shift(-24)
+        async with Rig(market.draw(), market.clock, days=0, look_s=1e6) as rig:
+            await rig.until(lambda: f"order {number}" in rig.backfill.orders_state().trouble)
+            assert told(market, number)[0].state is OrderState.WAITING
+            market.clock.shift(24)
+            _, unit = await ended(market, number)
+            assert unit.filled == unit.wanted > 0
+            await rig.until(lambda: not rig.backfill.orders_state().trouble)
+
+
+async def test_what_was_told_and_is_not_in_the_history_is_asked_for_again(site, monkeypatch) -> None:
+    async with Market(site) as market:
+        begun, now = await outage(market, 2)
+        async with Rig(market.draw(), market.clock, days=0, look_s=1e6) as rig:
+            await rig.polled()
+            with monkeypatch.context() as losing:
+                losing.setattr(rig.history.recorder, "offer_row", lambda _: None)
+                number = order(market, begun, now)
+                await rig.until(lambda: told(market, number)[1].tries > 0)
+                assert told(market, number)[1].hitch is Hitch.HISTORY
+            _, unit = await ended(market, number)
+            assert (unit.state, unit.hitch) == (UnitState.DONE, Hitch.NONE)
+            slots = quarters(begun + QUARTER_MS, now - QUARTER_MS)
+            assert await kept(rig, slots) == right(market, slots)
+
+
+async def test_orders_that_are_written_over_under_the_hub_are_kept_aside(site) -> None:
+    async with Market(site) as market:
+        begun, now = await outage(market, 2)
+        async with Rig(market.draw(), market.clock, days=0, look_s=1e6) as rig:
+            await rig.polled()
+            await ended(market, order(market, begun, now))
+            market.orders.write_bytes(b"no database" * 1000)
+            await rig.until(lambda: bool(list(market.orders.parent.glob("orders.damaged-*"))))
+            await rig.until(lambda: not rig.backfill.orders_state().trouble and market.orders.exists())
             _, unit = await ended(market, order(market, begun, now))
             assert unit.state is UnitState.DONE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -69,14 +69,14 @@ class Standing(SystemClock):
 
 @dataclass
 class Site:
-    """A meter, and a channel to it."""
+    """A meter, and a channel to it. So much time goes by with each exchange."""
 
     clock: Standing
     channel: Channel
     unit: ModbusUnit
     device: Device
     exchanges: int = 0
-    ending: list[int] = field(default_factory=list)
+    step_ms: int = 0
 
     @property
     def driver(self) -> Archive:
@@ -96,6 +96,7 @@ class Site:
             self.exchanges += 1
             before = self.unit.fault_state.requests
             answer = await self.channel.exchange(self.device, request)
+            self.clock.ms += self.step_ms
             assert self.unit.fault_state.requests - before <= 1, "more than one frame in an exchange"
             told = self.driver.recalled(self.device, request, answer)
             if not told.again:
@@ -304,6 +305,17 @@ async def test_undated_records_are_those_of_the_meters_own_midnights(off_s: floa
         values = await site.read(site.book(), MIDNIGHT_MS - 3 * DAY_MS, MIDNIGHT_MS)
         assert {value.time_ms: value.value for value in values} == {
             at: site.counted(at - round(off_s * 1000)) for at in range(MIDNIGHT_MS - 3 * DAY_MS, MIDNIGHT_MS, DAY_MS)
+        }
+
+
+@pytest.mark.parametrize("before_s", [30, 90])
+async def test_undated_records_that_move_on_while_they_are_read_are_read_again(before_s: int) -> None:
+    profile = profile_of(f"modbus:\n  max_words: 125\n{CLOCK}  logs:\n    log: {DAYS}\n")
+    async with meter(profile) as site:
+        site.clock.ms, site.step_ms = MIDNIGHT_MS - before_s * 1000, 60_000
+        values = await site.read(site.book(), MIDNIGHT_MS - 3 * DAY_MS, MIDNIGHT_MS)
+        assert {value.time_ms: value.value for value in values} == {
+            at: site.counted(at) for at in range(MIDNIGHT_MS - 3 * DAY_MS, MIDNIGHT_MS, DAY_MS)
         }
 
 

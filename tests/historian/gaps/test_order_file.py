@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from address_space.model.ids import NodeUid
-from historian.errors import DamagedHistory, NoSuchOrder, TooManyOrders, WrongFormat
+from historian.errors import DamagedHistory, NoSuchOrder, StoreFull, TooManyOrders, WrongFormat
 from historian.gaps import Hitch, OrderState, UnitState, Wish, order_file
 from historian.gaps.order_file import OrderFile, Share
 
@@ -196,3 +196,58 @@ def test_rows_that_nobody_here_wrote_are_damage(path: Path) -> None:
             file._db.execute(spoil)
             with pytest.raises(DamagedHistory, match="damaged"):
                 file.order(number) if "orders" in spoil else file.units(number)
+
+
+def test_the_file_is_its_folders_whoever_orders_first(path: Path) -> None:
+    path.parent.chmod(0o750)
+    if os.geteuid() == 0:
+        os.chown(path.parent, 12_345, 12_346)
+    before = os.umask(0o077)
+    try:
+        with OrderFile(path) as file:
+            file.add(wish(), NOW_MS)
+            found = [name.stat() for name in (path, path.with_name(f"{path.name}-wal"))]
+    finally:
+        os.umask(before)
+    folder = path.parent.stat()
+    assert {(each.st_mode & 0o777, each.st_uid, each.st_gid) for each in found} == {
+        (0o640, folder.st_uid, folder.st_gid)
+    }
+
+
+def test_a_file_that_is_there_stays_as_its_owner_made_it(path: Path) -> None:
+    OrderFile(path).close()
+    path.chmod(0o600)
+    OrderFile(path).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_no_number_however_long_is_more_than_unknown(path: Path) -> None:
+    with OrderFile(path) as file:
+        number = file.add(wish(), NOW_MS).number
+        for unknown in (2**63, -(2**63) - 1, 10**30):
+            with pytest.raises(NoSuchOrder):
+                file.order(unknown)
+            with pytest.raises(NoSuchOrder):
+                file.cancel(unknown, NOW_MS)
+        assert [order.number for order in file.newest(10**30)] == [number]
+
+
+def test_a_file_that_a_hub_has_just_begun_has_no_orders_yet(path: Path) -> None:
+    path.touch()
+    with OrderFile(path, readonly=True) as file:
+        assert file.newest(20) == []
+        with pytest.raises(NoSuchOrder):
+            file.order(1)
+
+
+def test_what_is_wrong_with_the_file_is_told_with_what_to_do_about_orders(path: Path) -> None:
+    path.write_bytes(b"no database" * 500)
+    with pytest.raises(DamagedHistory) as damaged:
+        OrderFile(path, readonly=True)
+    assert "kept aside" in damaged.value.hint
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StoreFull) as refused:
+        OrderFile(path)
+    assert "the user that the hub runs as" in refused.value.hint

@@ -29,12 +29,19 @@ def plant_of(units: Sequence[NodeUid], *, rated_power_kw: float = 50.0) -> Plant
 class Bench:
     """A store, rollups of it, and a clock that the test sets."""
 
-    def __init__(self, folder: Path, zone: str, options: RollupOptions, changes: Changes = unchanged) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        zone: str,
+        options: RollupOptions,
+        changes: Changes = unchanged,
+        rated_power_kw: float = 50.0,
+    ) -> None:
         self.folder = folder
         self.clock = ManualClock(0)
         self.days = Days(ZoneInfo(zone))
         self.store = SqliteStore(folder, self.clock, StoreOptions())
-        ratings = Ratings(plant_of(UNITS))
+        ratings = Ratings(plant_of(UNITS, rated_power_kw=rated_power_kw))
         self.rollups = Rollups(folder, self.clock, self.store, self.days, ratings, options, changes=changes)
         self.writer = self.rollups.tap(self.store)
 
@@ -93,9 +100,14 @@ async def made(tmp_path: Path) -> AsyncIterator[Callable[..., Bench]]:
     benches: list[Bench] = []
 
     def make(
-        *, zone: str = "Europe/Berlin", options: RollupOptions | None = None, changes: Changes = unchanged
+        *,
+        zone: str = "Europe/Berlin",
+        options: RollupOptions | None = None,
+        changes: Changes = unchanged,
+        rated_power_kw: float = 50.0,
     ) -> Bench:
-        benches.append(Bench(tmp_path, zone, options if options is not None else RollupOptions(), changes))
+        options = options if options is not None else RollupOptions()
+        benches.append(Bench(tmp_path, zone, options, changes, rated_power_kw))
         return benches[-1]
 
     yield make

@@ -16,7 +16,7 @@ import pytest
 from address_space.model.quantity import Quantity
 from historian.buckets import Buckets
 from historian.calendar import Width, edges
-from historian.counters import Limits, RatioChange
+from historian.counters import Limits, Move, RatioChange
 from historian.errors import DamagedHistory
 from historian.rollups import Afresh, KeptRollups, Ratings, RollupOptions
 from historian.rollups.booking import Bounds
@@ -69,6 +69,59 @@ def same(one: Buckets, other: Buckets) -> None:
         mine, theirs = getattr(one, field.name), getattr(other, field.name)
         differ = np.flatnonzero(~((mine == theirs) | (np.isnan(mine) & np.isnan(theirs))))
         assert not len(differ), (field.name, [(place, mine[place], theirs[place]) for place in differ[:5].tolist()])
+
+
+@pytest.mark.parametrize("wrong", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["zero", "reset", "exchange"])
+@pytest.mark.parametrize("place", range(8, 14))
+async def test_wrong_readings_beside_a_border_are_judged_alike_in_hours_pages_and_at_once(
+    bench: Bench, place: int, kind: str, wrong: int
+) -> None:
+    start = local(2027, 3, 1, 8)
+    times = list(range(start, start + 6 * HOUR, STEP))
+    values = [50_000_000.0 + 500 * number for number in range(len(times))]
+    after = place + wrong
+    if kind != "zero":
+        values[after:] = [value - values[after] + (700 if kind == "reset" else 9e6) for value in values[after:]]
+    for number in range(wrong):
+        values[place + number] = 0.0 if kind == "zero" else 3e8 * (number + 1)
+    await bench.open(start)
+    for time, value in zip(times, values, strict=True):
+        await bench.put(M1, IMPORT, [time], [value])
+        await bench.settle(time + GRACE)
+    end = start + 5 * HOUR
+    await bench.settle(end + HOUR)
+    kept = await bench.rollups.buckets(M1, IMPORT, start, end, Width.HOUR)
+    ratings = Ratings(plant_of(UNITS))
+    limits = ratings.limits(ratings.bounds([M1], (IMPORT.path,)), 0, 0)
+    for page in (7, 10_000):
+        afresh = Afresh(bench.store, M1, IMPORT, BERLIN, limits, page=page)
+        computed = await afresh.buckets(edges(start, end, Width.HOUR, BERLIN), Width.HOUR)
+        assert computed is not None
+        same(computed, kept)
+    lost = {"zero": 0, "reset": (wrong + 1) * 500 - 700, "exchange": (wrong + 1) * 500}[kind]
+    assert np.nansum(kept.delta) == pytest.approx((15_000 - lost) / 1000)
+
+
+@pytest.mark.parametrize("spike", [3e8, 0.0], ids=["spike", "zero"])
+@pytest.mark.parametrize("place", range(8, 14))
+async def test_without_a_rating_a_wrong_reading_beside_a_border_is_in_no_hour(
+    made: Callable[..., Bench], place: int, spike: float
+) -> None:
+    start = local(2027, 3, 1, 8)
+    times = list(range(start, start + 6 * HOUR, STEP))
+    values = [50_000_000.0 + 500 * number for number in range(len(times))]
+    values[place] = spike
+    bench = await made(rated_power_kw=0.0).open(start)
+    for time, value in zip(times, values, strict=True):
+        await bench.put(M1, IMPORT, [time], [value])
+        await bench.settle(time + GRACE)
+    end = start + 5 * HOUR
+    await bench.settle(end + HOUR)
+    kept = await bench.rollups.buckets(M1, IMPORT, start, end, Width.HOUR)
+    assert kept.delta.tolist() == [3.0] * 5
+    (told,) = await bench.rollups.anomalies([M1], start, end)
+    assert (told.move, told.time_ms) == (Move.GLITCH, times[place])
 
 
 @pytest.mark.parametrize("quarters", [False, True], ids=["hours", "quarters"])

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
 from address_space.model import NodeUid, Quantity
 from historian.api import Readings
 from historian.counters import Move
-from historian.rollups import Anomaly, Ratings, RollupLines, Rollups, anomalies
-from historian.rollups.file import FILE
+from historian.errors import DamagedHistory, WrongFormat
+from historian.rollups import Anomaly, KeptRollups, Ratings, RollupLines, Rollups, anomalies
+from historian.rollups.anomalies import AnomalyTable
+from historian.rollups.file import FILE, RollupFile
 from historian.rollups.judged import GLITCH_STATUS, JudgedReader
 from historian.schema import Measurement, QualityFlag, quality_flags
 from tests.historian.rollups.conftest import HOUR, IMPORT, REACTIVE, UNITS, Bench, plant_of
@@ -182,20 +185,64 @@ async def test_a_glitch_among_the_readings_before_an_hour_makes_nothing_of_that_
     assert sum(await bench.deltas(M1, START, START + 8 * HOUR)) == 8.0  # type: ignore[arg-type]
 
 
-async def test_a_file_of_an_older_hub_keeps_its_anomalies(bench: Bench) -> None:
+@pytest.mark.parametrize("killed", [False, True], ids=["untouched", "killed on the way"])
+async def test_a_file_of_an_older_hub_keeps_its_anomalies(bench: Bench, *, killed: bool) -> None:
     await glitched(bench)
     await bench.close()
     with sqlite3.connect(bench.folder / FILE) as file:
         for index in ("anomaly_time", "untold_time"):
             file.execute(f"DROP INDEX {index}")
-        file.execute("DROP TABLE untold")
+        file.execute("DELETE FROM untold" if killed else "DROP TABLE untold")
         file.execute("ALTER TABLE anomaly DROP COLUMN booked")
+        if killed:
+            file.execute("ALTER TABLE anomaly ADD COLUMN booked REAL")
         file.execute("PRAGMA user_version = 1")
     file.close()
     again = await Bench(bench.folder, "Europe/Berlin", bench.rollups.options).open(START + HOUR)
     assert told(await again.rollups.anomalies()) == [(*GLITCH[:5], None)]
     assert await again.rollups.untold(10) == []
     await again.close()
+
+
+async def test_a_register_without_a_rating_books_nothing_for_a_step_to_what_it_cannot_show(bench: Bench) -> None:
+    ratings = Ratings(plant_of(UNITS, rated_power_kw=0.0))
+    rollups = Rollups(bench.folder, bench.clock, bench.store, bench.days, ratings)
+    bench.rollups, bench.writer = rollups, rollups.tap(bench.store)
+    await bench.open(START)
+    values = going_on(17)
+    await read(bench, [*values[:6], *(value + 2_000_000_000 for value in values[6:])])
+    assert told(await bench.rollups.anomalies()) == [(M1, Move.REPLACED, 6, 1001.25, 2_001_001.5, 0.0)]
+    assert await bench.deltas(M1, START, START + 4 * HOUR) == [1.0, 0.75, 1.0, 1.0]
+
+
+async def test_news_that_could_not_be_looked_at_are_looked_at_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await glitched(bench)
+    recent = bench.rollups.recent
+    bench.at(START + DAY)
+    with monkeypatch.context() as broken:
+        broken.setattr(AnomalyTable, "glitching", _broken)
+        with pytest.raises(DamagedHistory):
+            await recent.refresh()
+    assert await recent.refresh()
+    assert not await recent.refresh()
+
+
+def _broken(_: AnomalyTable) -> None:
+    raise DamagedHistory("a page is damaged", where="here", hint="none")
+
+
+async def test_a_file_of_a_newer_hub_is_neither_written_nor_read(bench: Bench) -> None:
+    await glitched(bench)
+    await bench.close()
+    with sqlite3.connect(bench.folder / FILE) as file:
+        file.execute("PRAGMA user_version = 99")
+    file.close()
+    for opened in (lambda: KeptRollups(bench.folder), lambda: RollupFile(bench.folder / FILE, writing=True)):
+        with pytest.raises(WrongFormat, match="format 99, this hub knows") as refused:
+            opened()
+        assert "run the newer hub" in str(refused.value)
 
 
 async def test_a_glitch_is_read_as_uncertain_and_stays_stored_as_it_was(bench: Bench) -> None:

@@ -37,6 +37,14 @@ def words(command: argparse.ArgumentParser) -> Iterator[str]:
             yield action.metavar if isinstance(action.metavar, str) else action.dest.upper()
 
 
+def with_those_below(command: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield command
+    for action in command._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from with_those_below(below)
+
+
 def section(name: str) -> str:
     found = re.search(rf"^## {name}$(.*?)(?=^## |\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
     assert found is not None, f"docs/cli.md has no section on {name}"
@@ -49,6 +57,11 @@ def test_every_option_of_every_command_is_documented(name: str) -> None:
     given = [word for word in words(commands()[name]) if word != "WHAT"]
     assert [word for word in given if word not in text] == []
     assert all(action.help for action in commands()[name]._actions)
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_shows_its_help(name: str) -> None:
+    assert all(command.format_help() for command in with_those_below(commands()[name]))
 
 
 def test_nothing_is_documented_that_is_not_there() -> None:

@@ -204,7 +204,8 @@ async def test_the_command_line_the_rollups_and_a_client_say_the_same_of_five_ha
 async def test_what_the_command_line_tells_of_a_register_alone_is_the_same_in_another_zone(
     works: Any, line: CommandLine
 ) -> None:
-    hub = Hub(works.draw(), Shifted(ms(END) + DAY_MS))
+    clock = Shifted(ms(END) + DAY_MS)
+    hub = Hub(works.draw(), clock)
     assert hub.history is not None
     assert hub.history.rollups is not None
     async with hub.history as history:
@@ -214,7 +215,15 @@ async def test_what_the_command_line_tells_of_a_register_alone_is_the_same_in_an
         await history.recorder.flush()
         assert history.rollups is not None
         await history.rollups.catch_up()
+        clock.shift(2)
+        await history.rollups.catch_up()
         first = local(2026, 10, 25) - timedelta(days=1)
         hours = await history.rollups.buckets(M1, IMPORT, ms(first), ms(END), Width.HOUR)
     rows = await line.asked("read", "m1.ActiveEnergyImport", *span(first), "--every", "1h", "--zone", "Asia/Tashkent")
     assert [row["delta"] for row in rows] == hours.delta.tolist()
+    tashkent = ZoneInfo("Asia/Tashkent")
+    begin, end = datetime(2026, 10, 25, tzinfo=tashkent), datetime(2026, 10, 28, tzinfo=tashkent)
+    days = await line.asked("read", "m1.ActiveEnergyImport", *span(begin, end), "--every", "1d", "--zone", tashkent.key)
+    borders = np.searchsorted(hours.start_ms, [ms(begin + timedelta(days=day)) for day in range(4)]).tolist()
+    sums = [round(float(hours.delta[low:high].sum()), 6) for low, high in pairwise(borders)]
+    assert [round(row["delta"], 6) for row in days] == sums

@@ -57,7 +57,20 @@ def test_what_is_missing_is_told_with_its_cause(folder: Path, capsys: pytest.Cap
     assert (gap["unit"], gap["measurement"], gap["missing"]) == ("m1", "energy", 2)
     assert (gap["first"], gap["last"]) == ("2026-01-01T00:30:00.000Z", "2026-01-01T00:45:00.000Z")
     assert "2 readings of energy" in told(capsys, folder, "gaps", "m1")
-    assert told(capsys, folder, "gaps", "m9") == ""
+
+
+@pytest.mark.parametrize("command", [["gaps"], ["gaps", "--every", "1d"], ["backfill"]])
+def test_of_a_unit_of_which_nothing_was_ever_expected_nobody_says_that_nothing_is_missing(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert main(["history", *command, "m9", "m1", "--last", "1m", "--config", str(folder)]) == 0
+    said = capsys.readouterr().err
+    assert "m9: nothing was ever expected of it" in said
+    assert "m1" not in said
+    assert main(["history", *command, "m9", *RANGE, str(folder)]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "nothing is missing" not in said.err
 
 
 def test_how_complete_a_day_is_never_looks_whole_when_it_is_not(
@@ -79,7 +92,8 @@ def test_what_is_left_to_be_filled_is_told_by_unit(folder: Path, capsys: pytest.
     assert told(capsys, folder, "backfill").startswith("m1  0 filled, 2 missing, 0 that")
 
 
-def test_without_a_ledger_there_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", ["gaps", "backfill"])
+def test_without_a_ledger_there_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     (tmp_path / "hub.toml").write_text(f'plant = "plant"\ndata_dir = "{tmp_path / "data"}"\n')
-    assert main(["history", "gaps", *RANGE, str(tmp_path)]) == 1
-    assert "data" in capsys.readouterr().err
+    assert main(["history", command, *RANGE, str(tmp_path)]) == 1
+    assert "data/history: there is no history yet; it begins when the hub first runs" in capsys.readouterr().err

@@ -115,6 +115,9 @@ def test_units_that_cannot_be_asked_are_refused_at_once(desk: Desk, units: list[
         (["--from", "2001-01-01", "--to", "2001-01-02"], "longer ago than the 730 days", "history.retention_days"),
         (["--from", "2025-01-02", "--to", "2025-01-01"], "not before --to", "from (counted)"),
         (["--from", "9999999-01-01", "--to", "2025-01-01"], "is no time", "2026-01-31"),
+        (["--from", "0001-01-01"], "longer ago than the 730 days", "history.retention_days"),
+        (["--from", "9999-12-31T23:59-12:00", "--to", "9999-12-31T23:59-13:00"], "lies in the future", "have kept"),
+        (["--last", "9" * 40 + "w"], "longer ago than the 730 days", "history.retention_days"),
     ],
 )
 def test_a_span_in_which_nothing_can_be_kept_is_refused_at_once(
@@ -194,6 +197,8 @@ def test_without_orders_there_is_a_sentence(desk: Desk) -> None:
     assert "no order is named" in desk.run("orders", "--cancel", status=1)[1]
     desk.run("order", "m1", "--last", "1d")
     assert "there is no order 3" in desk.run("orders", "3", status=1)[1]
+    assert "there is no order 999" in desk.run("orders", "9" * 30, status=1)[1]
+    assert "order 1" in desk.run("orders", "--most", "9" * 30)[0]
 
 
 def ending(desk: Desk, end: Callable[[OrderFile], object]) -> threading.Thread:
