@@ -215,6 +215,9 @@ class Channel:
     # the line
 
     def _refuse_while_down(self) -> None:
+        if not self._watchman.on_duty:
+            hint = "the hub is starting or stopping: ask again"
+            raise ChannelDown("the line is not in use", where=self.id, hint=hint)
         if not self._up and (
             self._clock.monotonic_ns() < self._retry_at_ns or (self._opening and bool(self.tally.error))
         ):

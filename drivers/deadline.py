@@ -55,6 +55,11 @@ class Watchman:
             task.cancel()
             await tasks.__aexit__(None, None, None)
 
+    @property
+    def on_duty(self) -> bool:
+        """Whether it is in use."""
+        return self._task is not None
+
     async def run(self, work: Coroutine[Any, Any, _Result], limit_s: float) -> _Result:
         """Result of `work`; raises Overrun where it took longer than `limit_s`. Cancellation passes through."""
         task = asyncio.current_task()

@@ -242,9 +242,16 @@ async def test_counters_tell_what_happened(channel, driver, device, clock, begun
     assert channel.tally.last_good_ns == clock.now_ns() - 3 * NS + round(0.01 * NS)
 
 
-async def test_a_channel_that_was_not_entered_says_so(driver, device, clock):
-    with pytest.raises(RuntimeError, match="async with"):
-        await Channel("bus", driver, LINE, clock).exchange(device(0), ASK)
+async def test_before_and_after_its_use_a_channel_asks_nobody_and_says_so(driver, device, clock):
+    channel = Channel("bus", driver, LINE, clock)
+    with pytest.raises(ChannelDown, match="is not in use"):
+        await channel.exchange(device(0), ASK)
+    async with channel:
+        pass
+    with pytest.raises(ChannelDown, match="is not in use"):
+        await channel.exchange(device(0), ASK)
+    assert channel.tally.requests == 0
+    assert not driver.connected
 
 
 async def test_an_error_inside_the_block_comes_out_as_it_is(driver, device, clock):

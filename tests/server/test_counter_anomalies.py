@@ -77,6 +77,12 @@ class Works:
                 await poller.read_now(self.hub.plant.unit_of[NodeUid("m1")])
         await self.settle()
 
+    async def line_up(self) -> None:
+        """The line of the first meter is open: from then on whoever asks is answered."""
+        poller = next(each for each in self.hub.pollers if each.channel.id == "a")
+        while not poller.channel.up:  # noqa: ASYNC110  # no event
+            await asyncio.sleep(0.01)
+
     async def settle(self) -> None:
         """Everything that was read is stored, computed and told."""
         assert self.hub.history is not None
@@ -130,6 +136,7 @@ async def test_a_client_sees_what_a_register_did_and_is_told_of_it_once(works: W
     async with works.site.fleet() as fleet, asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(hub.run(stop, ready.set))
         await ready.wait()
+        await works.line_up()
         async with Client(f"opc.tcp://127.0.0.1:{works.site.port}") as client:
             unit = client.get_node(ua.NodeId("m1", 2))
             subscription = await client.create_subscription(50, heard)
