@@ -23,6 +23,7 @@ from historian.schema import Measurement
 from historian.spool import Parcel, Spool, SpoolOptions
 from historian.sqlite import SqliteStore
 from historian.tee import Tee
+from tests.historian.heap import Heap
 from tests.historian.influx.answers import points
 
 SIZE_MB = 48
@@ -143,19 +144,6 @@ def parcel(number: int) -> Parcel:
     """One line that cannot be made much smaller."""
     noise = np.random.default_rng(number).bytes(NOISE_BYTES).hex().encode()
     return Parcel("influx", Measurement.ENERGY, b"energy,point=m%d noise=%s" % (number, noise), 1, T0, T0)
-
-
-class Heap:
-    """A sink that takes everything."""
-
-    name = "influx"
-
-    def __init__(self) -> None:
-        self.kept: set[bytes] = set()
-
-    async def post(self, lines: bytes) -> Reply:
-        self.kept.update(lines.split(b"\n"))
-        return Reply(Answer.STORED)
 
 
 async def test_a_spool_that_fills_the_disk_empties_itself_into_influxdb_without_help(disk: Disk) -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from address_space.model.clock import ManualClock
 from historian.errors import StoreFull
-from historian.forwarder import Answer, Forwarder, Reply
+from historian.forwarder import Forwarder
 from historian.schema import Measurement
 from historian.spool import FILE, Parcel, Spool, SpoolOptions, Verdict
+from tests.historian.heap import Heap
 
 CLOCK = ManualClock(1_800_000_000_000_000_000)
 PAGE = 4096
@@ -22,19 +23,6 @@ PARCELS = 60
 LINES = 200
 SEEDS = 15
 OPTIONS = SpoolOptions(10**9, 0)
-
-
-class Heap:
-    """A sink that takes everything."""
-
-    name = "influx"
-
-    def __init__(self) -> None:
-        self.kept: set[bytes] = set()
-
-    async def post(self, lines: bytes) -> Reply:
-        self.kept.update(lines.split(b"\n"))
-        return Reply(Answer.STORED)
 
 
 def parcel(number: int, measurement: Measurement = Measurement.ENERGY, sink: str = "influx") -> Parcel:

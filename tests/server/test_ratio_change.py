@@ -14,20 +14,10 @@ from historian.aggregates import Aggregate
 from historian.api import HistoryReader
 from historian.calendar import Width
 from server.app import Hub
+from tests.server.secondary import SECONDARY
 
 ENERGY = Quantity.ACTIVE_ENERGY_IMPORT
 M1 = NodeUid("m1")
-PROFILE = """\
-profile: site/secondary
-vendor: Site
-model: Secondary
-medium: electricity
-protocol: modbus
-source: [{document: made for a test}]
-modbus: {order: ABCD, ratios: {ct: configured, pt: configured}}
-points:
-  ActiveEnergyImport: {at: 0, type: uint32, scale: 0.01, unit: kWh, ratio: ptct, counter: {max: 9999999.99}}
-"""
 PATIENCE_S = 30.0
 CHANGE = datetime(2026, 11, 1, 14, 20, tzinfo=UTC)
 QUARTER_MS, HOUR_MS = 900_000, 3_600_000
@@ -47,7 +37,7 @@ def plant(site, since: datetime) -> None:
     site.write({"a": []}, plant="meters: meters.csv")
     folder = site.folder / "profiles" / "site"
     folder.mkdir(parents=True)
-    (folder / "secondary.yaml").write_text(PROFILE)
+    (folder / "secondary.yaml").write_text(SECONDARY)
     (site.folder / "meters.csv").write_text(
         "id,parent,profile,channel,address,ct,ratio_since,ct_before\n"
         f"m1,f1,site/secondary,a,1,60,{since:%Y-%m-%dT%H:%M:%S},30\n"

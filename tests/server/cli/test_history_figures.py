@@ -25,6 +25,7 @@ from historian.schema import QualityFlag
 from server.app import Hub
 from server.cli.main import main
 from tests.server.backfill_rig import PATIENCE_S, Shifted
+from tests.server.secondary import SECONDARY
 
 BERLIN = ZoneInfo("Europe/Berlin")
 M1 = NodeUid("m1")
@@ -32,18 +33,7 @@ IMPORT, POWER = Quantity.ACTIVE_ENERGY_IMPORT, Quantity.ACTIVE_POWER
 QUARTER_MS, HOUR_MS, DAY_MS = 900_000, 3_600_000, 86_400_000
 TOP_WH = 30 * 10_000_000_000
 """Where the register begins anew, behind transformers of 30."""
-PROFILE = """\
-profile: site/secondary
-vendor: Site
-model: Secondary
-medium: electricity
-protocol: modbus
-source: [{document: made for a test}]
-modbus: {order: ABCD, ratios: {ct: configured, pt: configured}}
-points:
-  ActiveEnergyImport: {at: 0, type: uint32, scale: 0.01, unit: kWh, ratio: ptct, counter: {max: 9999999.99}}
-  ActivePower: {at: 2, type: uint32, scale: 0.01, unit: kW}
-"""
+PROFILE = SECONDARY + "  ActivePower: {at: 2, type: uint32, scale: 0.01, unit: kW}\n"
 
 
 def local(*moment: int) -> datetime:
