@@ -6,16 +6,16 @@ A reading is accepted when `append` returns, which is after the commit. Many app
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from address_space.model.clock import Clock
-from historian.errors import HistoryError, StoreClosed
+from historian.errors import HistoryError
 from historian.outbox import Outbox
+from historian.owned import Owned
 from historian.parcels import DeadLetter, Parcel, SpoolState, Verdict, Waiting
 from historian.schema import Measurement
 
@@ -23,7 +23,6 @@ __all__ = ["DeadLetter", "Parcel", "Spool", "SpoolOptions", "SpoolState", "Verdi
 
 FILE = "outbox.db"
 _NS_PER_MS = 1_000_000
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +53,7 @@ class Spool:
         self.path = folder / FILE
         self.options = options if options is not None else SpoolOptions()
         self._clock = clock
-        self._outbox: Outbox | None = None
-        self._thread: ThreadPoolExecutor | None = None
+        self._outbox: Owned[Outbox] = Owned("history-spool", "the spool is not open", str(self.path))
         self._turns: list[_Turn] = []
         self._commit = asyncio.Lock()
         self._arrived: dict[str, asyncio.Event] = {}
@@ -71,25 +69,12 @@ class Spool:
 
     async def open(self) -> None:
         """Open or make the file; one that is damaged as a whole is put aside and a new one begun."""
-        self._thread = ThreadPoolExecutor(1, "history-spool")
-        try:
-            self._outbox = await asyncio.get_running_loop().run_in_executor(
-                self._thread, Outbox, self.path, self.options.ceiling_bytes, self.options.reserve_bytes
-            )
-        except BaseException:
-            self._thread.shutdown(wait=False)
-            self._thread = None
-            raise
+        options = self.options
+        await self._outbox.open(lambda: Outbox(self.path, options.ceiling_bytes, options.reserve_bytes))
 
     async def close(self) -> None:
         """Finish what was asked for and release the file; a second call does nothing."""
-        thread, outbox = self._thread, self._outbox
-        self._thread = self._outbox = None
-        if thread is None or outbox is None:
-            return
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(thread, outbox.close)
-        await loop.run_in_executor(None, thread.shutdown)
+        await self._outbox.close(Outbox.close)
 
     async def append(self, parcels: Sequence[Parcel]) -> None:
         """Keep parcels; they are on the disk when this returns."""
@@ -111,28 +96,28 @@ class Spool:
 
     async def oldest(self, sink: str, parcels: int) -> list[Waiting]:
         """The first parcels that wait for a sink, oldest first."""
-        return await self._run(lambda outbox: outbox.oldest(sink, parcels))
+        return await self._outbox.run(lambda outbox: outbox.oldest(sink, parcels))
 
     async def settle(self, verdict: Verdict) -> None:
         """Do as the verdict says, all or nothing."""
         now_ms = self._clock.now_ns() // _NS_PER_MS
-        await self._run(lambda outbox: outbox.settle(verdict, now_ms))
+        await self._outbox.run(lambda outbox: outbox.settle(verdict, now_ms))
 
     async def state(self) -> SpoolState:
         """How much waits and what was given up."""
-        return await self._run(Outbox.state)
+        return await self._outbox.run(Outbox.state)
 
     async def oldest_ms(self, measurements: Sequence[Measurement]) -> int:
         """Time of the oldest line of some measurements that waits, 0 where none does."""
-        return await self._run(lambda outbox: outbox.oldest_ms(measurements))
+        return await self._outbox.run(lambda outbox: outbox.oldest_ms(measurements))
 
     async def dead_letters(self, most: int = 100) -> list[DeadLetter]:
         """The newest dead letters."""
-        return await self._run(lambda outbox: outbox.dead_letters(most))
+        return await self._outbox.run(lambda outbox: outbox.dead_letters(most))
 
     async def revive(self) -> int:
         """Put the dead letters back in the queue; says how many lines."""
-        lines = await self._run(Outbox.revive)
+        lines = await self._outbox.run(Outbox.revive)
         for event in self._arrived.values():
             event.set()
         return lines
@@ -143,7 +128,7 @@ class Spool:
         parcels = [parcel for turn in turns for parcel in turn.parcels]
         error: HistoryError | None = None
         try:
-            work = self._begin(lambda outbox: outbox.append(parcels))
+            work = self._outbox.begin(lambda outbox: outbox.append(parcels))
             try:
                 await asyncio.shield(work)
             except asyncio.CancelledError:
@@ -156,12 +141,3 @@ class Spool:
         finally:
             for turn in turns:
                 turn.done, turn.error = True, error
-
-    async def _run(self, work: Callable[[Outbox], _Result]) -> _Result:
-        return await self._begin(work)
-
-    def _begin(self, work: Callable[[Outbox], _Result]) -> asyncio.Future[_Result]:
-        outbox = self._outbox
-        if self._thread is None or outbox is None:
-            raise StoreClosed("the spool is not open", where=str(self.path))
-        return asyncio.get_running_loop().run_in_executor(self._thread, work, outbox)

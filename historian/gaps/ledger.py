@@ -6,15 +6,13 @@ disk with each commit; a fault of its own file never holds the history up.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -26,7 +24,7 @@ from address_space.model.quality import Reason
 from address_space.model.quantity import Quantity, by_path
 from historian.api import HistoryReader, Readings, SeriesIds
 from historian.calendar import Width, edges
-from historian.errors import DamagedHistory, HistoryError, StoreClosed, WrongFormat
+from historian.errors import DamagedHistory, HistoryError, WrongFormat
 from historian.gaps import counting
 from historian.gaps.book import Book
 from historian.gaps.day import Day
@@ -34,6 +32,7 @@ from historian.gaps.file import FILE
 from historian.gaps.report import Code, Completeness, Gap, LedgerState, Mark, UnitDay
 from historian.gaps.tracks import Plan, Times, Track
 from historian.leap import LeapGuard
+from historian.owned import Owned
 from historian.sqlite.keeping import DAMAGED_KEPT, kept_aside
 
 SAVE_S = 60.0
@@ -43,7 +42,6 @@ MOST_GAPS = 10_000
 LATEST_UNITS = 500
 _DAY_S = 86_400
 _NS_PER_MS = 1_000_000
-_Result = TypeVar("_Result")
 
 _log = logging.getLogger(__name__)
 
@@ -69,8 +67,7 @@ class GapLedger:
         self._keep_days = keep_days
         self._guard = guard if guard is not None else LeapGuard(folder)
         self._readonly = readonly
-        self._book: Book | None = None
-        self._thread: ThreadPoolExecutor | None = None
+        self._book: Owned[Book] = Owned("gap-ledger", "the gap ledger is not open")
         self._state = LedgerState()
         self._day = Day()
         self._trouble = ""
@@ -88,13 +85,7 @@ class GapLedger:
 
     async def open(self) -> None:
         """Open or make the file; raises HistoryError."""
-        self._thread = ThreadPoolExecutor(1, "gap-ledger")
-        try:
-            self._book = await asyncio.get_running_loop().run_in_executor(self._thread, self._opened)
-        except BaseException:
-            self._thread.shutdown(wait=False)
-            self._thread = None
-            raise
+        await self._book.open(self._opened)
 
     def _opened(self) -> Book:
         try:
@@ -113,26 +104,20 @@ class GapLedger:
 
     async def close(self) -> None:
         """Save and release the file; a second call does nothing."""
-        thread, book = self._thread, self._book
-        if thread is None or book is None:
-            return
-        loop = asyncio.get_running_loop()
-        if not self._readonly:
+        if self._book.thing is not None and not self._readonly:
             await self._guarded(lambda book: book.save(self._now_ms(), ended=True))
-        self._thread = self._book = None
-        await loop.run_in_executor(thread, book.file.close)
-        await loop.run_in_executor(None, thread.shutdown)
+        await self._book.close(lambda book: book.file.close())
 
     # what is expected and what comes
 
     async def adopt(self, plan: Plan) -> None:
         """Expect this from now on: units that are not in it are no longer expected. Raises HistoryError."""
         now_ms = self._now_ms()
-        await self._run(lambda book: book.adopt(plan, now_ms))
+        await self._book.run(lambda book: book.adopt(plan, now_ms))
 
     async def series(self, units: Sequence[NodeUid]) -> SeriesIds:
         """The ledger's numbers of units."""
-        return await self._run(lambda book: book.series(units))
+        return await self._book.run(lambda book: book.series(units))
 
     async def write(self, readings: Sequence[Readings]) -> None:
         """These were stored."""
@@ -217,7 +202,7 @@ class GapLedger:
         there = (newest > 0) & (of_newest | (latest.time_ms == 0)).all(axis=1)
         rows = np.flatnonzero(there)
         points = [units[row] for row in rows.tolist()]
-        known = await self._run(lambda book: book.stored(track, book.series(points), newest[rows]))
+        known = await self._book.run(lambda book: book.stored(track, book.series(points), newest[rows]))
         for point, row in ((units[row], row) for row in rows[~known].tolist()):
             never = [quantity for place, quantity in enumerate(quantities) if not latest.time_ms[row, place]]
             if all([await _lacks(store, point, quantity, int(newest[row])) for quantity in never]):
@@ -252,7 +237,7 @@ class GapLedger:
                     break
             return gaps[:limit]
 
-        return await self._run(found)
+        return await self._book.run(found)
 
     async def missing(
         self, start_ms: int, end_ms: int, points: Sequence[NodeUid], *, again: bool = False, as_of_ms: int | None = None
@@ -271,7 +256,7 @@ class GapLedger:
                 every += [(part.points[row], part.track, part.slots[wanted[row]]) for row in rows]
             return every
 
-        return await self._run(found)
+        return await self._book.run(found)
 
     async def missing_counts(
         self, start_ms: int, end_ms: int, points: Sequence[NodeUid], as_of_ms: int
@@ -285,7 +270,7 @@ class GapLedger:
             for part in book.parts(points, start_ms, end_ms, as_of_ms):
                 counts[[rows[point] for point in part.points]] += counting.missing(part)
 
-        await self._run(found)
+        await self._book.run(found)
         return counts
 
     async def completeness(
@@ -309,7 +294,7 @@ class GapLedger:
                             total[:] = [one + other for one, other in zip(total, numbers, strict=True)]
 
         if len(borders):
-            await self._run(found)
+            await self._book.run(found)
         return [
             Completeness(point, int(borders[bucket]), int(borders[bucket + 1]), *numbers)
             for (point, bucket), numbers in sorted(totals.items())
@@ -332,7 +317,7 @@ class GapLedger:
                 total[:] += counting.counted(part, borders).sum(axis=0)
 
         if len(borders):
-            await self._run(found)
+            await self._book.run(found)
         return [
             Completeness(None, int(borders[bucket]), int(borders[bucket + 1]), *numbers)
             for bucket, numbers in enumerate(total.tolist())
@@ -345,27 +330,23 @@ class GapLedger:
 
     def day_of(self, point: NodeUid) -> UnitDay | None:
         """The last 24 hours of a unit as of that count; None before it, and for units that it did not know."""
-        return self._day.of(self._book.number(point)) if self._book is not None else None
+        book = self._book.thing
+        return self._day.of(book.number(point)) if book is not None else None
 
     def knows(self, point: NodeUid) -> bool:
         """Whether anything of a unit was ever expected."""
-        return self._book is not None and self._book.number(point) >= 0
+        book = self._book.thing
+        return book is not None and book.number(point) >= 0
 
     # its thread
 
     def _now_ms(self) -> int:
         return self._clock.now_ns() // _NS_PER_MS
 
-    async def _run(self, work: Callable[[Book], _Result]) -> _Result:
-        thread, book = self._thread, self._book
-        if thread is None or book is None:
-            raise StoreClosed("the gap ledger is not open")
-        return await asyncio.get_running_loop().run_in_executor(thread, work, book)
-
     async def _guarded(self, work: Callable[[Book], None]) -> None:
         """Do what must not hold up anybody: a fault is told once and shown in `state`."""
         try:
-            await self._run(work)
+            await self._book.run(work)
         except HistoryError as error:
             if not self._trouble:
                 _log.error("gap ledger cannot be written, kept in memory error=%s", error)

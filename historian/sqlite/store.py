@@ -17,6 +17,7 @@ from address_space.model.quantity import Quantity
 from historian.api import Latest, Readings, Rows, Sample, Series, SeriesIds
 from historian.errors import StoreClosed, StoreFailed
 from historian.leap import LeapGuard
+from historian.owned import Owned
 from historian.schema import Measurement
 from historian.sqlite import bulk, latest
 from historian.sqlite.catalogue import FILE as CATALOGUE
@@ -58,8 +59,7 @@ class SqliteStore:
         self.damage: dict[str, str] = {}
         """What is wrong, by place."""
         self._clock = clock
-        self._writer: Writer | None = None
-        self._writing: ThreadPoolExecutor | None = None
+        self._writer: Owned[Writer] = Owned("history-writer", "the history store is not open", str(folder))
         self._reading: ThreadPoolExecutor | None = None
         self._readers: queue.SimpleQueue[Reader] = queue.SimpleQueue()
         self._upkeep = asyncio.Lock()
@@ -78,35 +78,21 @@ class SqliteStore:
         """Open or make the files (with `read_only` they must be there); raises HistoryError."""
         if self._read_only and not await asyncio.to_thread((self.folder / CATALOGUE).is_file):
             raise StoreFailed("there is no history", where=str(self.folder), hint="check data_dir in hub.toml")
-        self._writing = ThreadPoolExecutor(1, "history-writer")
+        if not self._read_only:
+            await self._writer.open(lambda: Writer(self.folder, self.options))
         self._reading = ThreadPoolExecutor(self.options.readers, "history-reader")
-        loop = asyncio.get_running_loop()
-        try:
-            if not self._read_only:
-                self._writer = await loop.run_in_executor(self._writing, Writer, self.folder, self.options)
-        except BaseException:
-            self._writing.shutdown(wait=False)
-            self._reading.shutdown(wait=False)
-            self._writing = self._reading = None
-            raise
         for _ in range(self.options.readers):
             self._readers.put(Reader(self.folder, self._report))
 
     async def close(self) -> None:
         """Finish what was asked for and release the files; a second call does nothing."""
-        writing, reading, writer = self._writing, self._reading, self._writer
-        self._writing = self._reading = self._writer = None
-        if writing is None or reading is None:
+        reading, self._reading = self._reading, None
+        if reading is None:
             return
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, reading.shutdown)
+        await asyncio.get_running_loop().run_in_executor(None, reading.shutdown)
         while not self._readers.empty():
             self._readers.get().close()
-        try:
-            if writer is not None:
-                await loop.run_in_executor(writing, writer.close)
-        finally:
-            await loop.run_in_executor(None, writing.shutdown)
+        await self._writer.close(Writer.close)
 
     # writing
 
@@ -186,14 +172,13 @@ class SqliteStore:
     # threads
 
     async def _write(self, work: Callable[[Writer], _Result]) -> _Result:
-        writer = self._writer
-        if self._writing is None or writer is None:
-            raise self._closed()
-        return await asyncio.get_running_loop().run_in_executor(self._writing, work, writer)
+        if self._read_only and self._reading is not None:
+            raise StoreClosed("the history store is open for reading only", where=str(self.folder))
+        return await self._writer.run(work)
 
     async def _read(self, work: Callable[[Reader], _Result]) -> _Result:
         if self._reading is None:
-            raise self._closed()
+            raise StoreClosed("the history store is not open", where=str(self.folder))
         return await asyncio.get_running_loop().run_in_executor(self._reading, self._with_reader, work)
 
     def _with_reader(self, work: Callable[[Reader], _Result]) -> _Result:
@@ -207,11 +192,6 @@ class SqliteStore:
         if place not in self.damage and len(self.damage) < _MOST_DAMAGES:
             self.damage[place] = what
             _log.error("damaged history skipped place=%s what=%s", place, what)
-
-    def _closed(self) -> StoreClosed:
-        if self._read_only and self._writing is not None:
-            return StoreClosed("the history store is open for reading only", where=str(self.folder))
-        return StoreClosed("the history store is not open", where=str(self.folder))
 
 
 def _first(series: Series) -> Sample | None:

@@ -194,8 +194,6 @@ async def test_a_full_disk_keeps_readings_and_writes_them_when_there_is_room(tmp
         with pytest.raises(StoreFull, match="hist-202701"):
             await recorder.flush()
         assert recorder.counters.pending == 120_000
-        writer = store._writer
-        assert writer is not None
         await store._write(lambda w: w.month("202701").connection.execute("PRAGMA max_page_count = 1000000").fetchall())
         await recorder.flush()
         assert recorder.counters.committed == 120_000

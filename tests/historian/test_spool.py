@@ -129,16 +129,14 @@ async def test_a_file_that_is_no_spool_is_kept_aside_and_a_new_one_begun(tmp_pat
 async def test_a_full_disk_refuses_what_it_cannot_keep_and_keeps_what_it_took(tmp_path: Path) -> None:
     async with spool(tmp_path) as box:
         await box.append([parcel(1)])
-        outbox = box._outbox
-        assert outbox is not None
-        await box._run(lambda one: one._connection.execute("PRAGMA max_page_count = 1").fetchall())
+        await box._outbox.run(lambda one: one._connection.execute("PRAGMA max_page_count = 1").fetchall())
         with pytest.raises(StoreFull) as refused:
             await _fill(box)
         assert refused.value.retryable
         assert "free space" in str(refused.value)
         kept = (await box.state()).parcels
         assert (await box.oldest("influx", 1))[0].parcel == parcel(1)
-        await box._run(lambda one: one._connection.execute("PRAGMA max_page_count = 1000000").fetchall())
+        await box._outbox.run(lambda one: one._connection.execute("PRAGMA max_page_count = 1000000").fetchall())
         await box.append([parcel(300)])
         assert (await box.state()).parcels == kept + 1
 

@@ -109,13 +109,13 @@ async def test_damage_met_while_running_puts_the_file_aside_and_numbers_are_not_
 ) -> None:
     async with Spool(whole.parent, CLOCK, OPTIONS) as box:
         waiting = await box.oldest("influx", 3)
-        await box._run(lambda outbox: outbox._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        await box._outbox.run(lambda outbox: outbox._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
         data = bytearray(bytes_of(whole))
         for page in range(2, len(data) // PAGE):
             if data[page * PAGE] in (2, 5, 10, 13):  # pages of tables and indexes
                 data[page * PAGE : page * PAGE + 8] = b"\xff" * 8
         spoil_file(whole, data)
-        await box._run(lambda outbox: outbox._connection.execute("PRAGMA shrink_memory").fetchall())
+        await box._outbox.run(lambda outbox: outbox._connection.execute("PRAGMA shrink_memory").fetchall())
         await box.append([parcel(PARCELS)])
         (fresh,) = [one for one in await box.oldest("influx", 999) if one.parcel.first_ms == PARCELS]
         assert fresh.id > max(one.id for one in waiting)
@@ -185,7 +185,7 @@ async def test_what_a_sink_refuses_for_good_is_bounded_and_what_is_given_up_is_c
 async def test_a_settled_verdict_is_whole_or_not_there(tmp_path: Path) -> None:
     async with Spool(tmp_path, CLOCK, OPTIONS) as box:
         await box.append([parcel(1), parcel(2)])
-        await box._run(lambda outbox: outbox._connection.execute("CREATE TRIGGER t BEFORE INSERT ON dead BEGIN "
+        await box._outbox.run(lambda outbox: outbox._connection.execute("CREATE TRIGGER t BEFORE INSERT ON dead BEGIN "
                                                                  "SELECT RAISE(ABORT, 'no'); END"))  # fmt: skip
         halves = [parcel(3), parcel(4)]
         with pytest.raises(Exception, match="no"):
@@ -195,7 +195,7 @@ async def test_a_settled_verdict_is_whole_or_not_there(tmp_path: Path) -> None:
 
 async def test_a_spool_is_opened_on_a_disk_that_does_not_let_write(tmp_path: Path, whole: Path) -> None:
     async with Spool(whole.parent, CLOCK, OPTIONS) as box:
-        await box._run(lambda outbox: outbox._connection.execute("PRAGMA max_page_count = 1").fetchall())
+        await box._outbox.run(lambda outbox: outbox._connection.execute("PRAGMA max_page_count = 1").fetchall())
         assert len(await box.oldest("influx", 999)) == PARCELS
         wal = whole.with_name(f"{FILE}-wal")
         assert not wal.exists() or not wal.stat().st_size, "opening and reading wrote nothing"
