@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +13,7 @@ from address_space.model import NodeUid, Quantity
 from historian.influx import InfluxQl, InfluxServer, ServerOptions
 from server.app import Hub
 from tests.scale.influxd import MISSING, Influxd, installed
+from tests.server.running import running
 
 pytestmark = pytest.mark.skipif(not installed(), reason=MISSING)
 PATIENCE_S = 60.0
@@ -26,20 +26,6 @@ def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
     server.start()
     yield server
     server.kill()
-
-
-@asynccontextmanager
-async def running(hub: Hub) -> AsyncIterator[None]:
-    stop, ready = asyncio.Event(), asyncio.Event()
-    serving = asyncio.ensure_future(hub.run(stop, ready.set))
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            await ready.wait()
-        yield
-    finally:
-        stop.set()
-        async with asyncio.timeout(PATIENCE_S):
-            await serving
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -75,7 +61,7 @@ async def test_a_hub_without_the_embedded_store_answers_from_influxdb(site, infl
     ql = client(influxd, "alone")
     site.write({"a": ["m1"]}, history=history(influxd, "alone", "embedded = false"))
     hub = Hub(site.draw())
-    async with site.fleet(), running(hub):
+    async with site.fleet(), running(hub, PATIENCE_S):
         await until(lambda: len(times(ql)) > 3)
         async with Client(f"opc.tcp://127.0.0.1:{site.port}") as foreign:
             now = datetime.now(UTC)
@@ -94,7 +80,7 @@ async def test_the_plug_of_influxdb_is_pulled_and_put_back_and_nothing_is_missin
     site.write({"a": ["m1"]}, history=history(influxd, "plug"))
     hub = Hub(site.draw())
     assert hub.history is not None
-    async with site.fleet(), running(hub):
+    async with site.fleet(), running(hub, PATIENCE_S):
         await until(lambda: len(times(ql)) > 2)
         influxd.kill()
         committed = hub.history.recorder.counters.committed
@@ -106,7 +92,7 @@ async def test_the_plug_of_influxdb_is_pulled_and_put_back_and_nothing_is_missin
         influxd.start()
         await drained(hub)
     again = Hub(site.draw())
-    async with running(again):
+    async with running(again, PATIENCE_S):
         await drained(again)
     found = times(ql)
     assert found == sorted(set(found))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 from asyncua import Client, ua
@@ -20,6 +18,7 @@ from server.errors import DataInUse
 from server.history import HistoryState
 from server.reports import history_values
 from tests.historian.influx.answers import V2, Replayed, Said, said
+from tests.server.running import running
 
 PATIENCE_S = 30.0
 NS_PER_MS = 1_000_000
@@ -63,20 +62,6 @@ def test_orders_are_told_with_what_stands_in_their_way() -> None:
     assert values["Trouble"] == "the disk is full"
 
 
-@asynccontextmanager
-async def running(hub: Hub) -> AsyncIterator[None]:
-    stop, ready = asyncio.Event(), asyncio.Event()
-    serving = asyncio.ensure_future(hub.run(stop, ready.set))
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            await ready.wait()
-        yield
-    finally:
-        stop.set()
-        async with asyncio.timeout(PATIENCE_S):
-            await serving
-
-
 async def shown(client: Client) -> dict[str, object]:
     """Values of all variables of the history, None where they are Bad."""
     names = list(TypeModel().members("HistoryStateType"))
@@ -94,7 +79,7 @@ async def test_a_client_sees_readings_wait_while_influxdb_refuses_and_leave_when
         influx = f'commit_interval_s = 0.05\n[history.influx]\nurl = "{server.url}"\norg = "works"'
         site.write({"a": ["m1"]}, history=influx)
         hub = Hub(site.draw())
-        async with site.fleet(), running(hub), Client(f"opc.tcp://127.0.0.1:{site.port}") as client:
+        async with site.fleet(), running(hub, PATIENCE_S), Client(f"opc.tcp://127.0.0.1:{site.port}") as client:
             async with asyncio.timeout(PATIENCE_S):
                 while not (found := await shown(client))["LinesWaiting"] or not found["Trouble"]:  # noqa: ASYNC110 - polled
                     await asyncio.sleep(0.1)
@@ -115,9 +100,9 @@ async def test_a_client_sees_readings_wait_while_influxdb_refuses_and_leave_when
 async def test_a_second_hub_on_the_same_data_folder_is_refused_and_harms_nothing(site) -> None:
     site.write({"a": ["m1"]})
     first, second = Hub(site.draw()), Hub(site.draw())
-    async with site.fleet(), running(first):
+    async with site.fleet(), running(first, PATIENCE_S):
         with pytest.raises(DataInUse, match="another process") as caught:
             await second.run(asyncio.Event())
         assert "stop the hub" in caught.value.hint
-    async with running(Hub(site.draw())):
+    async with running(Hub(site.draw()), PATIENCE_S):
         pass
