@@ -309,8 +309,8 @@ class BackfillOrders:
             raise
 
     def _opened(self) -> OrderFile:
-        if self._file is not None and self._stands() != self._seen:
-            self._close()  # taken away, or written over, which SQLite does not notice
+        if self._file is not None and (self._seen is None or self._stands() != self._seen):
+            self._close()  # taken away, be it while it was opened, or written over, which SQLite does not notice
         if self._file is None:
             self._file = OrderFile(self.path)
             self._seen = self._stands()

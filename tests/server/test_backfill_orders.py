@@ -363,6 +363,24 @@ async def test_orders_that_make_no_sense_or_are_taken_away_do_no_harm(site) -> N
             assert unit.state is UnitState.DONE
 
 
+async def test_orders_taken_away_while_they_are_opened_are_opened_again(site, monkeypatch) -> None:
+    prepare, taken = OrderFile._prepare, []
+
+    def taken_away(file: OrderFile, *, readonly: bool) -> None:
+        prepare(file, readonly=readonly)
+        if not taken:
+            taken.append(file.path)
+            file.path.unlink()
+
+    async with Market(site) as market:
+        begun, now = await outage(market, 2)
+        monkeypatch.setattr(OrderFile, "_prepare", taken_away)
+        async with Rig(market.draw(), market.clock, days=0, look_s=1e6) as rig:
+            await rig.until(lambda: bool(taken) and market.orders.exists())
+            _, unit = await ended(market, order(market, begun, now))
+            assert unit.state is UnitState.DONE
+
+
 async def test_damage_of_the_ledger_costs_no_order(site, monkeypatch) -> None:
     async with Market(site) as market:
         begun, now = await outage(market, 2)
