@@ -15,12 +15,16 @@ from drivers.api import Device, Request
 
 
 class Archived(NamedTuple):
-    """One value that a meter kept: base units, at the moment its own clock gave it."""
+    """One value that a meter kept: base units, at the moment its own clock gave it.
+
+    step  of a register that only goes on: what its last digit is worth; 0 where it may go back, or nobody knows
+    """
 
     time_ms: int
     quantity: Quantity
     value: float
     status: int
+    step: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,12 +50,12 @@ class BackfillOptions:
 
     days      how far back gaps are looked for; 0: only what is ordered is filled
     look_s    time between two looks at the ledger
-    settle_s  how old a slot must be before a meter is asked: its record may not be made yet
+    settle_s  how old a slot must be before a meter is asked: one whose clock is behind has not made its record yet
     """
 
     days: int = 62
     look_s: float = 60.0
-    settle_s: float = 120.0
+    settle_s: float = 420.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +269,7 @@ class Backfill:
 
     async def _conclude(self, poller: Poller, job: Job, order: Order, unit: OrderedUnit) -> None:
         """Everything was asked for: what came of it is what the ledger says now, however often the hub was killed."""
-        missing, lacking = (await self._orders.counts(order, [job.point]))[0].tolist()
+        missing, lacking, _ = (await self._orders.counts(order, [job.point]))[0].tolist()
         if missing > lacking:
             what = f"{missing - lacking} readings that the meter told are not in the history"
             await self._orders.put_off(job, poller.channel.id, Hitch.HISTORY, what, order.from_ms)

@@ -1,7 +1,7 @@
 """What was ordered to be read again, as a running hub sees it: which unit is next on a channel, and what came of it.
 
-`orders.db` is looked at every second (one pragma while nothing changed) on a thread of its own. A fault of that file is
-told once and holds nothing up but the orders.
+The file of orders is looked at every second (one pragma while nothing changed). A fault of it is told once and holds
+nothing up but the orders.
 """
 
 from __future__ import annotations
@@ -11,21 +11,20 @@ import heapq
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from address_space.model import NS, Clock
 from address_space.model.ids import NodeUid
-from historian.errors import DamagedHistory, HistoryError, StoreClosed, WrongFormat
+from historian.errors import HistoryError
 from historian.gaps import GapLedger, Hitch, Order, OrderedUnit, OrdersState, OrderState
-from historian.gaps.order_file import OrderFile, Share
+from historian.gaps.order_file import Share
+from server.backfill_order_book import OrderBook
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,6 @@ RETRY_LAST_S = 600.0
 MOST_TRIES = 150
 """Attempts that may fail before a unit is given up: about a day of them."""
 _MS = NS // 1000
-_Result = TypeVar("_Result")
 
 
 class Job(NamedTuple):
@@ -80,38 +78,31 @@ class BackfillOrders:
         standing: Callable[[NodeUid], Standing],
         settle_s: float,
     ) -> None:
-        self.path = path
         self.state = OrdersState()
         self._ledger = ledger
         self._clock = clock
         self._standing = standing
         self._settle_ms = round(settle_s * 1000)
-        self._file: OrderFile | None = None
-        self._seen: tuple[int, int, int] | None = None
-        self._thread: ThreadPoolExecutor | None = None
+        self._book = OrderBook(path, clock)
         self._queues: defaultdict[str, _Queue] = defaultdict(_Queue)
         self._open: dict[int, Order] = {}
         self._early = ""
         """Why an order is not taken up yet; empty where none is left."""
 
     async def __aenter__(self) -> Self:
-        self._thread = ThreadPoolExecutor(1, "backfill-orders")
+        await self._book.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(thread, self._close)
-            await loop.run_in_executor(None, thread.shutdown)
+        await self._book.close()
 
     async def run(self) -> None:
         """Take notice of orders that are added or cancelled."""
         while True:
             try:
-                if await self._run(lambda file: file.changed()) or self._early:
+                if await self._book.run(lambda file: file.changed()) or self._early:
                     await self._refresh()
                 trouble = self._early
             except HistoryError as error:
@@ -119,7 +110,7 @@ class BackfillOrders:
                 self._open.clear()  # all is taken up again where it was, once the file can be used
                 for queue in self._queues.values():
                     queue.ready, queue.paused = [], []
-                await self._on_thread(self._close)
+                await self._book.let_go()
             if bool(trouble) != bool(self.state.trouble):
                 log.warning("backfill orders %s", f"wait error={trouble}" if trouble else "are carried out again")
             self.state = replace(self.state, trouble=trouble)
@@ -175,9 +166,10 @@ class BackfillOrders:
         return min(order.to_ms, order.begun_ms - self._settle_ms)
 
     async def counts(self, order: Order, points: Sequence[NodeUid]) -> NDArray[np.int64]:
-        """Slots of an order that are missing of each unit, and how many of them were given up: shape (points, 2)."""
+        """Slots of an order that are missing of each unit, how many of them were given up, and how many were expected:
+        shape (points, 3)."""
         end_ms = self.end_ms(order)
-        counts = np.zeros((len(points), 2), np.int64)
+        counts = np.zeros((len(points), 3), np.int64)
         for start_ms in range(max(order.from_ms, 0), end_ms, WINDOW_MS):
             stop_ms = min(start_ms + WINDOW_MS, end_ms)
             counts += await self._ledger.missing_counts(start_ms, stop_ms, points, order.begun_ms)
@@ -187,29 +179,29 @@ class BackfillOrders:
 
     async def unit(self, job: Job) -> OrderedUnit:
         """How far it is."""
-        return await self._run(lambda file: file.unit(job.number, job.place))
+        return await self._book.run(lambda file: file.unit(job.number, job.place))
 
     async def advance(self, job: Job, next_ms: int, filled: int, lacking: int) -> None:
         """Its slots before `next_ms` are settled."""
-        await self._run(lambda file: file.advance(job.number, job.place, next_ms, filled, lacking))
+        await self._book.run(lambda file: file.advance(job.number, job.place, next_ms, filled, lacking))
         await self._tell()
 
     async def finish(self, job: Job, filled: int, lacking: int) -> None:
         """It is done."""
         now_ms = self._now_ms()
-        ended = await self._run(lambda file: file.finish(job.number, job.place, filled, lacking, now_ms))
+        ended = await self._book.run(lambda file: file.finish(job.number, job.place, filled, lacking, now_ms))
         await self._settled(job.number, ended=ended)
 
     async def fail(self, job: Job, hitch: Hitch, detail: str = "") -> None:
         """It is given up."""
         now_ms = self._now_ms()
         log.debug("ordered backfill failed order=%d unit=%s why=%s %s", job.number, job.point, hitch.name, detail)
-        ended = await self._run(lambda file: file.fail(job.number, job.place, hitch, detail, now_ms))
+        ended = await self._book.run(lambda file: file.fail(job.number, job.place, hitch, detail, now_ms))
         await self._settled(job.number, ended=ended)
 
     async def put_off(self, job: Job, channel: str, hitch: Hitch, detail: str, next_ms: int | None = None) -> None:
         """An attempt failed; there are more after a while, but not for ever. `next_ms`: where the next one begins."""
-        tries = await self._run(lambda file: file.put_off(job.number, job.place, hitch, detail, next_ms))
+        tries = await self._book.run(lambda file: file.put_off(job.number, job.place, hitch, detail, next_ms))
         if tries >= MOST_TRIES:
             await self.fail(job, hitch, detail)
             return
@@ -219,7 +211,7 @@ class BackfillOrders:
     async def _settled(self, number: int, *, ended: bool) -> None:
         if ended:
             self._open.pop(number, None)
-            order = await self._run(lambda file: file.order(number))
+            order = await self._book.run(lambda file: file.order(number))
             log.info(
                 "ordered backfill ended order=%d units=%d failed=%d filled=%d lacking=%d",
                 number,
@@ -234,7 +226,7 @@ class BackfillOrders:
 
     async def _refresh(self) -> None:
         """Begin what is new, and let go of what is not open any more."""
-        found = {order.number: order for order in await self._run(lambda file: file.open_orders())}
+        found = {order.number: order for order in await self._book.run(lambda file: file.open_orders())}
         for number in self._open.keys() - found.keys():
             del self._open[number]
         now_ms = self._now_ms()
@@ -250,14 +242,16 @@ class BackfillOrders:
 
     async def _begin(self, order: Order) -> None:
         """Take up an order that is new, or go on with one that a hub before this one began."""
-        waiting = await self._run(lambda file: file.waiting(order.number))
+        waiting = await self._book.run(lambda file: file.waiting(order.number))
         standings = {place: self._standing(point) for place, point in waiting}
         if order.state is OrderState.WAITING:
             order = replace(order, begun_ms=self._now_ms(), state=OrderState.RUNNING)
             shares = await self._shares(order, waiting, standings)
             log.info("ordered backfill begins order=%d units=%d by=%s", order.number, order.units, order.by)
-            if not await self._run(lambda file: file.take(order.number, order.begun_ms, shares)):
+            if not await self._book.run(lambda file: file.take(order.number, order.begun_ms, shares)):
                 return
+            idle = {share.place for share in shares if share.hitch is Hitch.NOT_EXPECTED}
+            waiting = [(place, point) for place, point in waiting if place not in idle]
         self._open[order.number] = order
         for place, point in waiting:
             channel, hitch = standings[place]
@@ -271,70 +265,21 @@ class BackfillOrders:
     async def _shares(
         self, order: Order, waiting: Sequence[tuple[int, NodeUid]], standings: Mapping[int, Standing]
     ) -> list[Share]:
-        """What is missing of each unit."""
+        """What is missing of each unit, or why nothing is to be done."""
         shares = [Share(place, 0, standings[place].hitch) for place, _ in waiting if standings[place].hitch]
         sound = [(place, point) for place, point in waiting if not standings[place].hitch]
         for first in range(0, len(sound), UNITS_AT_ONCE):
             part = sound[first : first + UNITS_AT_ONCE]
-            wanted = (await self.counts(order, [point for _, point in part]))[:, 0]
-            shares += [Share(place, count) for (place, _), count in zip(part, wanted.tolist(), strict=True)]
+            counts = await self.counts(order, [point for _, point in part])
+            for (place, _), (wanted, _, expected) in zip(part, counts.tolist(), strict=True):
+                shares.append(Share(place, wanted, Hitch.NONE if expected else Hitch.NOT_EXPECTED))
         return shares
 
     async def _tell(self) -> None:
-        orders, ended_ms = await self._run(lambda file: (file.open_orders(), file.last_ended_ms()))
+        orders, ended_ms = await self._book.run(lambda file: (file.open_orders(), file.last_ended_ms()))
         wanted = sum(order.wanted for order in orders)
         left = wanted - sum(order.filled + order.lacking for order in orders)
         self.state = OrdersState(len(orders), wanted, left, ended_ms, self.state.trouble)
 
-    # its thread
-
     def _now_ms(self) -> int:
         return self._clock.now_ns() // _MS
-
-    async def _run(self, work: Callable[[OrderFile], _Result]) -> _Result:
-        return await self._on_thread(lambda: self._worked(work))
-
-    async def _on_thread(self, work: Callable[[], _Result]) -> _Result:
-        if self._thread is None:
-            raise StoreClosed("the orders are not open", where=str(self.path))
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    def _worked(self, work: Callable[[OrderFile], _Result]) -> _Result:
-        try:
-            return work(self._opened())
-        except WrongFormat:
-            raise
-        except DamagedHistory:
-            self._set_aside()
-            raise
-
-    def _opened(self) -> OrderFile:
-        if self._file is not None and (self._seen is None or self._stands() != self._seen):
-            self._close()  # taken away, be it while it was opened, or written over, which SQLite does not notice
-        if self._file is None:
-            self._file = OrderFile(self.path)
-            self._seen = self._stands()
-        return self._file
-
-    def _stands(self) -> tuple[int, int, int] | None:
-        """Which file there is and when anybody last wrote into it, not its log; None where there is none."""
-        try:
-            found = self.path.stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_size, found.st_mtime_ns
-
-    def _set_aside(self) -> None:
-        """A damaged file is kept under another name, and begun anew; where its folder does not let, it stays."""
-        self._close()
-        aside = self.path.with_suffix(f".damaged-{self._now_ms()}")
-        with suppress(OSError):
-            self.path.replace(aside)
-            log.error("backfill orders damaged, begun anew kept_as=%s", aside.name)
-            for ending in ("-wal", "-shm"):
-                Path(f"{self.path}{ending}").unlink(missing_ok=True)
-
-    def _close(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from address_space.model.quantity import by_path
 from drivers.api import Device
 from drivers.archive import Archive, Archived, Book
 from drivers.channel import Lane
-from drivers.errors import DeviceRefused
+from drivers.errors import DeviceRefused, DriverError
 from drivers.poller import Poller
 from historian.api import HistoryReader, Row
 from historian.gaps import GapLedger, Plan, Track
@@ -23,8 +25,13 @@ from historian.recorder import Recorder
 
 BELIEVED_S = 86_400.0
 """How long a meter is believed to lack a book that it refused."""
+LOOKED_AT = 100
+BESIDE_MS = 100 * 86_400_000
+"""Readings beside a gap, and the time, in which a good one is looked for."""
 _MS = NS // 1000
 _BAD = 0x80000000
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -36,12 +43,26 @@ class Want:
     slots: Times
     told: dict[int, dict[Quantity, Archived]] = field(default_factory=dict)
     """What the meter told of its slots; what a better book told stays."""
+    _by: dict[tuple[int, Quantity], str] = field(default_factory=dict)
+    """Which book told it first."""
+    _disputed: set[int] = field(default_factory=set)
 
-    def take(self, values: Iterable[Archived]) -> None:
-        """Keep good values that lie on missing slots."""
+    def take(self, values: Iterable[Archived], book: str) -> None:
+        """Keep good values of a book that lie on missing slots; of two that differ neither is kept."""
         for value in values:
             if value.quantity in self.quantities and value.status == GOOD and _has(self.slots, value.time_ms):
-                self.told.setdefault(value.time_ms, {}).setdefault(value.quantity, value)
+                key = value.time_ms, value.quantity
+                by = self._by.setdefault(key, book)
+                known = self.told.get(value.time_ms, {}).get(value.quantity)
+                if known is None and value.time_ms not in self._disputed:
+                    self.told.setdefault(value.time_ms, {})[value.quantity] = value
+                elif known is not None and by == book and known.value != value.value:
+                    self.drop(value.time_ms)
+
+    def drop(self, slot_ms: int) -> None:
+        """Believe no book what it tells of this slot."""
+        self._disputed.add(slot_ms)
+        self.told.pop(slot_ms, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +131,23 @@ class MeterMemory:
     ) -> Filled:
         """Ask every book for what is missing, record what came, and give up what did not.
 
-        It is in the history once the recorder is flushed. Where `go_on` is no longer true, what came so far is
-        recorded and nothing given up. Raises DriverError, HistoryError.
+        It is in the history once the recorder is flushed. Where `go_on` is no longer true, or the meter falls silent,
+        what came so far is recorded and nothing given up. Raises DriverError, HistoryError.
         """
         refusal, answered, whole = "", False, True
-        for book in driver.books(device):
-            until_ns, said = self._refused.get((device.unit, book.name), (0, ""))
-            if self._clock.monotonic_ns() >= until_ns:
-                came = await self._read(poller, driver, device, book, wants, go_on)
-                said, answered, whole = came.refusal, answered or came.answered, came.whole
-            refusal = refusal or said
-            if not whole:
-                break
+        try:
+            for book in driver.books(device):
+                until_ns, said = self._refused.get((device.unit, book.name), (0, ""))
+                if self._clock.monotonic_ns() >= until_ns:
+                    came = await self._read(poller, driver, device, book, wants, go_on)
+                    said, answered, whole = came.refusal, answered or came.answered, came.whole
+                refusal = refusal or said
+                if not whole:
+                    break
+        except DriverError:
+            for want in wants:
+                await self._record(point, want)
+            raise
         filled = lacking = 0
         for want in wants:
             recorded = await self._record(point, want)
@@ -159,12 +185,12 @@ class MeterMemory:
         go_on: Callable[[], bool],
     ) -> _Read:
         """Ask for everything of one book that is missing, one exchange after the other."""
-        now_ms = self._clock.now_ns() // _MS
-        slots = _slots(wants, book, now_ms)
+        slots = _slots(wants, book, self._clock.now_ns() // _MS)
         at = 0
         while at < len(slots):
             if not go_on():
                 return _Read("", at > 0, whole=False)
+            now_ms = self._clock.now_ns() // _MS
             request = driver.recall(device, book, int(slots[at]), int(slots[-1]) + 1, now_ms)
             if request is None:
                 break
@@ -179,13 +205,14 @@ class MeterMemory:
                 return _Read(str(error), answered=False)
             recalled = driver.recalled(device, request, answer)
             for want in wants:
-                want.take(recalled.values)
+                want.take(recalled.values, book.name)
             if not recalled.again:
                 at = int(np.searchsorted(slots, max(recalled.told_ms, int(slots[at]) + 1)))
         return _Read("", at > 0)
 
     async def _record(self, point: NodeUid, want: Want) -> Times:
         """Offer what is not stored yet; returns the slots that have a reading then."""
+        await self._doubt(point, want)
         kept: list[int] = []
         for slot_ms, told in sorted(want.told.items()):
             values = np.array([value.value for value in told.values()])
@@ -197,6 +224,32 @@ class MeterMemory:
                 await self._ledger.stored(point, want.track, np.array([slot_ms], np.int64))
                 kept.append(slot_ms)
         return np.array(kept, np.int64)
+
+    async def _doubt(self, point: NodeUid, want: Want) -> None:
+        """Drop what a register that only goes on cannot have shown between what is stored before and behind it: it is
+        of another meter, or of another time. Where it began anew in between, it must fit one of them. One record
+        alone may be a fault of the meter's memory; of several none is believed, for all may be as wrong."""
+        told = [value for values in want.told.values() for value in values.values() if value.step]
+        wrong: set[int] = set()
+        for quantity in {value.quantity for value in told}:
+            values = [value for value in told if value.quantity is quantity]
+            first_ms, last_ms = min(value.time_ms for value in values), max(value.time_ms for value in values)
+            before = await self._beside(point, quantity, max(first_ms - BESIDE_MS, 0), first_ms, newest_first=True)
+            after = await self._beside(point, quantity, last_ms + 1, last_ms + BESIDE_MS, newest_first=False)
+            wrong.update(value.time_ms for value in values if not _lies_between(value, before, after))
+        if wrong:
+            what = "backfill does not believe the meter unit=%s track=%s wrong=%d of=%d from_ms=%d"
+            log.warning(what, point, want.track.name, len(wrong), len(want.told), min(wrong))
+        for slot_ms in wrong if len(wrong) == 1 else set(want.told) if wrong else ():
+            want.drop(slot_ms)
+
+    async def _beside(
+        self, point: NodeUid, quantity: Quantity, start_ms: int, end_ms: int, *, newest_first: bool
+    ) -> float | None:
+        """The good value next to a time, in base units; None where none is near."""
+        found = await self._reader.read_raw(point, quantity, start_ms, end_ms, LOOKED_AT, newest_first=newest_first)
+        good = np.flatnonzero((found.status < _BAD) & ~np.isnan(found.values))
+        return float(found.values[good[0]]) * quantity.per_unit if len(good) else None
 
     async def _is_stored(self, point: NodeUid, want: Want, slot_ms: int) -> bool:
         """Whether the history has a reading of a slot that is good as a whole."""
@@ -233,6 +286,12 @@ def _slots(wants: Sequence[Want], book: Book, now_ms: int) -> Times:
             found.update(slots if not book.last_resort else set(slots) - want.told.keys())
     every = np.array(sorted(found), np.int64)
     return every[every >= now_ms - book.reach_ms]
+
+
+def _lies_between(value: Archived, before: float | None, after: float | None) -> bool:
+    low = -inf if before is None else before - value.step
+    high = inf if after is None else after + value.step
+    return low <= value.value <= high if low <= high else value.value >= low or value.value <= high
 
 
 def _has(slots: Times, time_ms: int) -> bool:

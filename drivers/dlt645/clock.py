@@ -60,6 +60,12 @@ def instant_ns(local: datetime, zone: tzinfo) -> int:
     return from_datetime(local.replace(tzinfo=zone))
 
 
+def instants_ns(local: datetime, zone: tzinfo) -> tuple[int, int]:
+    """The first and the last time when it may show it: two where clocks are set back, or have left it out."""
+    both = [from_datetime(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)]
+    return min(both), max(both)
+
+
 def adjusting(local: datetime) -> bytes:
     """Data of a time broadcast: second, minute, hour, day, month, year."""
     return CLOCK.encode(local)

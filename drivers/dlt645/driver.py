@@ -21,6 +21,7 @@ from drivers.dlt645.execution import Execution
 from drivers.dlt645.identity import identify
 from drivers.dlt645.layout import CompiledProfile
 from drivers.dlt645.options import Options
+from drivers.dlt645.recalls import Memory, Recall, Recalls
 from drivers.dlt645.refusals import NO_SUCH_DATA
 from drivers.dlt645.talk import Talk
 from drivers.dlt645.wire import Wire
@@ -60,6 +61,7 @@ class Dlt645Driver(Attached):
         self._options = options
         self._clock = clock
         self._known: dict[UnitHandle, tuple[CompiledProfile, _Known]] = {}
+        self._recalls = Recalls(clock)
 
     def plan(self, device: Device, offsets: Sequence[int]) -> Plan:
         """Requests for these variables, the same object for all meters of a profile."""
@@ -68,11 +70,11 @@ class Dlt645Driver(Attached):
         plan: Plan = kept(profile.plans, key, lambda: build_plan(profile, key))
         return plan
 
-    async def request(self, device: Device, request: Request) -> Answer | archive.Memory:
+    async def request(self, device: Device, request: Request) -> Answer | Memory:
         """One identifier or block, in as many exchanges as the meter needs. Raises DriverError."""
         talk = self._talk(device)
-        if isinstance(request.key, archive.Recall):
-            return await archive.remember(talk, request.key)
+        if isinstance(request.key, Recall):
+            return await self._recalls.go_on(talk, device.unit, request.key)
         key: Key = request.key
         if key.clock:
             return await self._read_clock(talk)
@@ -126,7 +128,8 @@ class Dlt645Driver(Attached):
 
     def recall(self, device: Device, book: Book, start_ms: int, end_ms: int, now_ms: int) -> Request | None:
         """As `drivers.archive.Archive`."""
-        return archive.recall(device.profile, self._zone(device), book, start_ms, end_ms, now_ms)
+        zone, monotonic_ns = self._zone(device), self._clock.monotonic_ns()
+        return archive.recall(device.profile, zone, book, start_ms, end_ms, now_ms, monotonic_ns)
 
     def recalled(self, device: Device, request: Request, answer: Any) -> Recalled:
         """As `drivers.archive.Archive`."""

@@ -6,7 +6,7 @@ taken where it can be, and nothing of a broken one is taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -159,11 +159,19 @@ def _end(body: bytes, at: int) -> int:
 
 
 def _samples_of(at: datetime, of_class: int, values: bytes) -> Iterable[Sample]:
-    parts = values.rstrip(bytes((SEPARATOR,))).split(bytes((SEPARATOR,)))
-    if of_class != ALL_CLASSES:
-        parts = [part for part in parts if part][:1]
-    for number, part in enumerate(parts[: len(CLASSES)], 1):
-        yield from _of_class(at, of_class or number, part)
+    parts = values.split(bytes((SEPARATOR,)))
+    for number, part in _classified(of_class, parts):
+        yield from _of_class(at, number, part)
+
+
+def _classified(of_class: int, parts: Sequence[bytes]) -> Iterable[tuple[int, bytes]]:
+    """Classes of the parts of a record. Where one class was asked for it may stand alone, or be in its own place."""
+    filled = [(number, part) for number, part in enumerate(parts, 1) if part]
+    if of_class == ALL_CLASSES:
+        return filled[: len(CLASSES)]
+    if len(filled) == 1 and filled[0][0] == 1:
+        return [(of_class, filled[0][1])]
+    return [(number, part) for number, part in filled if number == of_class]
 
 
 def _of_class(at: datetime, of_class: int, part: bytes) -> Iterator[Sample]:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from address_space.model.ids import NodeUid
 from address_space.model.quality import Reason
 from historian.api import Readings, SeriesIds
-from historian.gaps.file import OPEN_MS, Entry, LedgerFile, Sheeted
+from historian.gaps.calendars import Calendars
+from historian.gaps.file import OPEN_MS, Assigned, Entry, LedgerFile, Sheeted
 from historian.gaps.report import Code, Mark
 from historian.gaps.seating import Seating
 from historian.gaps.sheet import PAGE, Rows, Sheet
@@ -25,10 +26,12 @@ from historian.schema import Measurement
 MOST_SLOTS = 50_000
 MOST_CELLS = 4_000_000
 """Slots of units that are looked at together."""
+MOST_PENDING = 2_000_000
+"""Bits that wait for a journal that cannot be written."""
 KEPT_DAYS = 2
+"""Days whose sheets stay in memory."""
 SIGN_OF_LIFE_MS = 120_000
 """A hub runs whose last sign of life is no older than this."""
-"""Days whose sheets stay in memory."""
 _BAD = 0x80000000
 
 _log = logging.getLogger(__name__)
@@ -58,14 +61,15 @@ class Book:
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self.file = LedgerFile(path, readonly=readonly)
-        self._readonly = readonly
         self._names = Names()
         self._names.add_all(self.file.all_units())
         self.tracks = self.file.tracks()
         self._seating = {track: self._seated(track) for track in self.tracks}
-        self._slots: dict[tuple[int, int], Times] = {}
+        self._calendars = Calendars(self.file, self.tracks, readonly=readonly)
         self._sheets: dict[Sheeted, Sheet] = {}
         self._pending: list[Entry] = []
+        self._unsaid = False
+        """Whether something was set that only pages tell: the journal could not be written for too long."""
         self._kind = np.empty(0, np.int32)
         self._kinds: list[list[tuple[int, Measurement, frozenset[str]]]] = []
         self._wanted: dict[tuple[int, Measurement, tuple[str, ...]], list[tuple[int, Rows]]] = {}
@@ -104,18 +108,17 @@ class Book:
             self._kind[number] = kind
             for track, _, _ in self._kinds[kind]:
                 wanted.setdefault(track, []).append(number)
-        for track in self.tracks:
-            self._assign(track, wanted.get(track, []), now_ms)
+        changes = [change for track in self.tracks if (change := self._change(track, wanted.get(track, [])))]
+        self.file.assign(changes, now_ms)
+        for change in changes:
+            self._seating[change.track] = self._seated(change.track)
+        self._calendars.renew(now_ms)
         self.note_days(now_ms)
         self.file.let_go()
 
     def note_days(self, now_ms: int) -> None:
-        """Keep the slots of schedules up to today, which no one can tell once they are configured otherwise."""
-        last_ms = self.runs[-2][1] if len(self.runs) > 1 else now_ms
-        for number, track in self.tracks.items():
-            if track.source is not None:
-                for day in range(min(last_ms, now_ms) // DAY_MS, now_ms // DAY_MS + 1):
-                    self.slots(number, day)
+        """Keep the slots of schedules, which no one can tell once they are configured otherwise."""
+        self._calendars.note(self.runs[-2][1] if len(self.runs) > 1 else now_ms, now_ms)
 
     def series(self, uids: Sequence[str]) -> SeriesIds:
         """Numbers of units."""
@@ -135,19 +138,18 @@ class Book:
     def _seated(self, track: int) -> Seating:
         return Seating(self.file.seats(track), self.file.duties(track))
 
-    def _assign(self, track: int, units: Sequence[int], now_ms: int) -> None:
+    def _change(self, track: int, units: Sequence[int]) -> Assigned | None:
+        """What must change so that these units are expected on a track, None where nothing must."""
         seating = self._seating[track]
-        wanted = np.array(units, np.int64)
-        new = wanted[seating.rows_of(wanted) < 0]
-        if len(new):
-            self.file.seat(track, len(seating.units), new.tolist())
-            seating = self._seating[track] = self._seated(track)
-        running = seating.on_duty(OPEN_MS)
+        first_row, wanted = len(seating.units), np.unique(np.array(units, np.int64))
         rows = seating.rows_of(wanted)
+        new = rows < 0
+        rows[new] = first_row + np.arange(int(new.sum()))
+        running = seating.on_duty(OPEN_MS)
         begun, ended = np.setdiff1d(rows, running), np.setdiff1d(running, rows)
-        if len(begun) or len(ended):
-            self.file.change_duties(track, begun.tolist(), ended.tolist(), now_ms)
-            seating.put(self.file.duties(track))
+        if not (len(begun) or len(ended)):
+            return None
+        return Assigned(track, first_row, wanted[new].tolist(), begun.tolist(), ended.tolist())
 
     # what was read
 
@@ -184,7 +186,8 @@ class Book:
                 chosen &= ~self._is_stored(track, day, seats, numbers)
             entry = Entry(Sheeted(int(mark), track, day), seats[chosen], numbers[chosen])
             self._sheet(entry.sheet).set(entry.rows, entry.numbers)
-            self._pending.append(entry)
+            if not self._unsaid:
+                self._pending.append(entry)
 
     def stored(self, track: Track, units: SeriesIds, time_ms: Times) -> NDArray[np.bool_]:
         """Whether the slots to which these times belong are set."""
@@ -229,12 +232,16 @@ class Book:
 
     def journal(self, now_ms: int) -> None:
         """What was set since is safe when this returns."""
-        pending, self._pending = self._pending, []
+        if self._unsaid:
+            self.save(now_ms)
+            return
         try:
-            self.file.note(pending, self.run_from_ms, max(now_ms, self.run_from_ms))
+            self.file.note(self._pending, self.run_from_ms, max(now_ms, self.run_from_ms))
         except BaseException:
-            self._pending = pending + self._pending
+            if sum(len(entry.rows) for entry in self._pending) + len(self._pending) > MOST_PENDING:
+                self._pending, self._unsaid = [], True  # sheets hold it all, and are written as soon as can be
             raise
+        self._pending = []
         self._lives(now_ms)
 
     def save(self, now_ms: int, *, ended: bool = False) -> None:
@@ -243,13 +250,13 @@ class Book:
             (key, number, sheet.page(number)) for key, sheet in self._sheets.items() for number in sorted(sheet.dirty)
         ]
         self.file.save(pages, self.run_from_ms, max(now_ms, self.run_from_ms), ended=ended)
-        self._pending.clear()
+        self._pending, self._unsaid = [], False
         self._lives(now_ms)
         oldest = now_ms // DAY_MS - KEPT_DAYS + 1
         for sheet in self._sheets.values():
             sheet.dirty.clear()
         self._sheets = {key: sheet for key, sheet in self._sheets.items() if key.day >= oldest}
-        self._slots = {key: slots for key, slots in self._slots.items() if key[1] >= oldest}
+        self._calendars.let_go(oldest)
 
     @property
     def memory_bytes(self) -> int:
@@ -293,6 +300,10 @@ class Book:
     def number(self, point: NodeUid) -> int:
         """The number of a unit, -1 for one that was never expected; any thread may ask."""
         return self._names.number(point)
+
+    def points(self) -> list[NodeUid]:
+        """All units that were ever expected."""
+        return list(self._names.values())
 
     @property
     def numbers_end(self) -> int:
@@ -346,18 +357,12 @@ class Book:
 
     def slots(self, track: int, day: int) -> Times:
         """Slots of a track on a UTC day."""
-        spec = self.tracks[track]
-        if spec.period_ms:
-            return spec.slots(day)
-        found = self._slots.get((track, day))
-        if found is None:
-            kept = self.file.slots(track, day)
-            if kept is None:
-                kept = spec.slots(day)
-                if not self._readonly and spec.source is not None:
-                    self.file.keep_slots(track, day, kept)
-            found = self._slots[track, day] = kept
-        return found
+        return self._calendars.of(track, day)
+
+    def forget(self, before_day: int) -> None:
+        """Drop what is known of days before this one."""
+        self.file.forget(before_day)
+        self.runs[:-2] = [run for run in self.runs[:-2] if run[1] >= before_day * DAY_MS]
 
     def _sheet(self, key: Sheeted) -> Sheet:
         """A sheet to write in."""

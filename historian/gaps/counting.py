@@ -60,6 +60,6 @@ def counted(part: Part, borders: Times) -> Times:
 
 
 def missing(part: Part) -> NDArray[np.int64]:
-    """Slots per unit that are missing, and how many of them were given up: shape (units, 2)."""
-    absent, given_up = part.codes >= Code.NOT_READ, part.codes == Code.LACKING
-    return np.stack([absent.sum(axis=1), given_up.sum(axis=1)], axis=1).astype(np.int64)
+    """Slots per unit that are missing, how many of them were given up, and how many were expected: shape (units, 3)."""
+    grids = part.codes >= Code.NOT_READ, part.codes == Code.LACKING, part.codes != Code.NOT_EXPECTED
+    return np.stack([grid.sum(axis=1) for grid in grids], axis=1).astype(np.int64)

@@ -16,7 +16,7 @@ import numpy as np
 
 from historian.errors import WrongFormat
 from historian.gaps.sheet import Rows
-from historian.gaps.tracks import Times, Track
+from historian.gaps.tracks import DAY_MS, Times, Track
 from historian.schema import Measurement
 from historian.sqlite.files import connect, connect_reader, listed, not_let, translated
 from historian.sqlite.keeping import DAMAGED_KEPT, identity, restored
@@ -57,6 +57,16 @@ class Entry(NamedTuple):
     sheet: Sheeted
     rows: Rows
     numbers: Rows
+
+
+class Assigned(NamedTuple):
+    """What changes on a track: units that get rows from `first_row` on, rows that are expected now, and no longer."""
+
+    track: int
+    first_row: int
+    seated: Sequence[int]
+    begun: Sequence[int]
+    ended: Sequence[int]
 
 
 class LedgerFile:
@@ -146,25 +156,22 @@ class LedgerFile:
             asked = "SELECT row, from_ms, to_ms FROM duty WHERE t = ? ORDER BY row, from_ms"
             return _flat(self._db.execute(asked, (track,))).reshape(-1, 3)
 
-    def seat(self, track: int, first_row: int, units: Sequence[int]) -> None:
-        """Give units rows from `first_row` on."""
+    def assign(self, changes: Sequence[Assigned], at_ms: int) -> None:
+        """Give units seats, and begin and end duties of rows, all or nothing: who goes from one track to another is
+        expected on one of them whatever happens."""
         with translated(str(self.path)), self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            rows = ((track, first_row + place, unit) for place, unit in enumerate(units))
-            self._db.executemany("INSERT INTO seat(t, row, n) VALUES (?, ?, ?)", rows)
-
-    def change_duties(self, track: int, begun: Iterable[int], ended: Iterable[int], at_ms: int) -> None:
-        """Rows that are expected from now on, and rows that are not any more."""
-        with translated(str(self.path)), self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(
-                "UPDATE duty SET to_ms = ? WHERE t = ? AND row = ? AND to_ms = ?",
-                ((at_ms, track, row, OPEN_MS) for row in ended),
-            )
-            self._db.executemany(
-                "INSERT OR REPLACE INTO duty(t, row, from_ms, to_ms) VALUES (?, ?, ?, ?)",
-                ((track, row, at_ms, OPEN_MS) for row in begun),
-            )
+            for track, first_row, seated, begun, ended in changes:
+                rows = ((track, first_row + place, unit) for place, unit in enumerate(seated))
+                self._db.executemany("INSERT INTO seat(t, row, n) VALUES (?, ?, ?)", rows)
+                self._db.executemany(
+                    "UPDATE duty SET to_ms = ? WHERE t = ? AND row = ? AND to_ms = ?",
+                    ((at_ms, track, row, OPEN_MS) for row in ended),
+                )
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO duty(t, row, from_ms, to_ms) VALUES (?, ?, ?, ?)",
+                    ((track, row, at_ms, OPEN_MS) for row in begun),
+                )
 
     def slots(self, track: int, day: int) -> Times | None:
         """Slots of a schedule on a day, None where they were never noted."""
@@ -173,11 +180,23 @@ class LedgerFile:
             found = self._db.execute(asked, (track, day)).fetchone()
         return None if found is None else np.frombuffer(found[0], "<i8").astype(np.int64)
 
-    def keep_slots(self, track: int, day: int, slots: Times) -> None:
-        """Note the slots of a schedule on a day: its bits are counted by them whatever becomes of the schedule."""
+    def keep_slots(self, noted: Sequence[tuple[int, int, Times]]) -> None:
+        """Note slots of schedules (track, day, slots): bits are counted by them whatever becomes of the schedule."""
+        if not noted:
+            return
+        with translated(str(self.path)), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            rows = ((track, day, slots.astype("<i8").tobytes()) for track, day, slots in noted)
+            self._db.executemany("INSERT OR REPLACE INTO slots(t, day, d) VALUES (?, ?, ?)", rows)
+
+    def is_marked(self, track: int, day: int) -> bool:
+        """Whether any bit of a day was ever set."""
+        asked = (
+            "SELECT EXISTS(SELECT 1 FROM page WHERE t = ?1 AND day = ?2 "
+            "UNION ALL SELECT 1 FROM journal WHERE t = ?1 AND day = ?2)"
+        )
         with translated(str(self.path)):
-            row = (track, day, slots.astype("<i8").tobytes())
-            self._db.execute("INSERT OR REPLACE INTO slots(t, day, d) VALUES (?, ?, ?)", row)
+            return bool(self._db.execute(asked, (track, day)).fetchone()[0])
 
     def pages(self, sheet: Sheeted, first: int = 0, last: int = 2**40) -> list[tuple[int, bytes]]:
         """Stored pages of a sheet, from `first` up to and including `last`."""
@@ -231,6 +250,7 @@ class LedgerFile:
             self._db.execute("BEGIN IMMEDIATE")
             for table in ("page", "slots"):
                 self._db.execute(f"DELETE FROM {table} WHERE day < ?", (before_day,))  # noqa: S608  # both names here
+            self._db.execute("DELETE FROM run WHERE to_ms < ?", (before_day * DAY_MS,))
 
     def bytes_used(self) -> int:
         """Size of the stored pages."""

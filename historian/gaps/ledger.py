@@ -142,13 +142,7 @@ class GapLedger:
 
     async def lacking(self, point: NodeUid, track: Track, time_ms: Times) -> None:
         """The memory of a unit's meter has nothing for these slots."""
-
-        def noted(book: Book) -> None:
-            units = np.repeat(book.series([point]), len(time_ms))
-            book.set(Mark.LACKING, book.track_number(track), units, time_ms)
-            book.journal(self._now_ms())
-
-        await self._guarded(noted)
+        await self._mark(Mark.LACKING, point, track, time_ms)
 
     async def upkeep(self) -> None:
         """Save now and then, and forget what is older than is kept; runs until cancelled."""
@@ -167,7 +161,7 @@ class GapLedger:
         book.note_days(now_ms)
         book.save(now_ms)
         if self._keep_days:
-            book.file.forget(self._guard.day(now_ms // 1000 // _DAY_S) - self._keep_days)
+            book.forget(self._guard.day(now_ms // 1000 // _DAY_S) - self._keep_days)
 
     def _count(self, book: Book) -> None:
         """Count the last 24 hours."""
@@ -210,10 +204,12 @@ class GapLedger:
 
     async def stored(self, point: NodeUid, track: Track, time_ms: Times) -> None:
         """Slots of a unit that turn out to be in the history, though nobody noted it."""
+        await self._mark(Mark.STORED, point, track, time_ms)
 
+    async def _mark(self, mark: Mark, point: NodeUid, track: Track, time_ms: Times) -> None:
         def noted(book: Book) -> None:
             units = np.repeat(book.series([point]), len(time_ms))
-            book.set(Mark.STORED, book.track_number(track), units, time_ms)
+            book.set(mark, book.track_number(track), units, time_ms)
             book.journal(self._now_ms())
 
         await self._guarded(noted)
@@ -261,10 +257,10 @@ class GapLedger:
     async def missing_counts(
         self, start_ms: int, end_ms: int, points: Sequence[NodeUid], as_of_ms: int
     ) -> NDArray[np.int64]:
-        """Slots of each unit that were expected by then and are missing, and how many of them were given up as lacking
-        in its memory: shape (points, 2)."""
+        """Slots of each unit that are missing, how many of them were given up as lacking in its memory, and how many
+        were expected by then: shape (points, 3)."""
         rows = {point: row for row, point in enumerate(points)}
-        counts = np.zeros((len(points), 2), np.int64)
+        counts = np.zeros((len(points), 3), np.int64)
 
         def found(book: Book) -> None:
             for part in book.parts(points, start_ms, end_ms, as_of_ms):
@@ -337,6 +333,10 @@ class GapLedger:
         """Whether anything of a unit was ever expected."""
         book = self._book.thing
         return book is not None and book.number(point) >= 0
+
+    async def points(self) -> list[NodeUid]:
+        """All units of which anything was ever expected."""
+        return await self._book.run(lambda book: book.points())
 
     # its thread
 

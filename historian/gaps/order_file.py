@@ -319,6 +319,8 @@ def _begun_as_its_folder(path: Path) -> None:
 
 
 def _begun(share: Share) -> UnitState:
+    if share.hitch is Hitch.NOT_EXPECTED:
+        return UnitState.DONE
     return UnitState.FAILED if share.hitch else UnitState.WAITING
 
 

@@ -50,6 +50,8 @@ class Hitch(IntEnum):
     """The history could not be read or written."""
     FAULT = 8
     """An error of the hub itself."""
+    NOT_EXPECTED = 9
+    """Nothing was expected of the unit in that time: it is done, and nothing could be missing."""
 
 
 class Wish(NamedTuple):
@@ -100,7 +102,7 @@ class OrderedUnit:
     place    its number in the order
     next_ms  slots before it are settled
     tries    attempts that failed
-    hitch    why it failed, or why the last attempt did; `detail` is what was said to that
+    hitch    why it failed or had nothing to do, or why the last attempt failed; `detail` is what was said to that
     """
 
     place: int

@@ -71,9 +71,10 @@ Plan = Mapping[NodeUid, Sequence[Expected]]
 
 
 def periodic(measurement: Measurement, period_ms: int, finest_ms: int = FINEST_MS) -> Track:
-    """A track of a poll period; one shorter than `finest_ms` is judged by its first multiple that is not."""
+    """A track of a poll period; one shorter than `finest_ms` is judged by its first multiple that is not, but is no
+    track of that: what is read more often says nothing of what is read less often."""
     cell_ms = period_ms * -(-finest_ms // period_ms) if period_ms < finest_ms else period_ms
-    name = f"{cell_ms // 1000} s" if cell_ms % 1000 == 0 else f"{cell_ms} ms"
+    name = f"{period_ms // 1000} s" if period_ms % 1000 == 0 else f"{period_ms} ms"
     return Track(measurement, name, cell_ms, cell_ms + _grace(cell_ms))
 
 

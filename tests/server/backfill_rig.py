@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,7 @@ from server.backfill import Backfill, BackfillOptions
 from server.expected import expected
 from server.history import History
 
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 QUARTER_MS = 900_000
 HOUR_MS = 3_600_000
 POINT = NodeUid("m1")
@@ -43,7 +43,7 @@ name: Market
 time_zone: Asia/Tashkent
 hierarchy: [{{id: f1, kind: feeder}}]
 channels:
-  bus1: {{driver: {driver}, options: {{host: 127.0.0.1, port: {port}, timeout_ms: 400, gap_ms: 0}}}}
+  bus1: {{driver: {driver}, options: {{host: 127.0.0.1, port: {port}, timeout_ms: 1000, gap_ms: 0}}}}
 metering_units:
   - {{id: m1, parent: f1, profile: generic/dlt645-2007-three-phase, channel: bus1, address: "{address}"}}
 """
@@ -66,22 +66,18 @@ class Shifted(SystemClock):
         self.ahead_ns += round(hours * 3600 * NS)
 
 
-class Market:
-    """The site's files, its one meter behind a gateway, and the clock of all."""
+class Gateway:
+    """The site's files, its one bus behind a gateway, and the clock of all. `async with` has the gateway listen.
 
-    def __init__(
-        self, site, manners: Manners | None = None, *, driver: str = "dlt645", turnaround_s: float = 0.0
-    ) -> None:
-        self.clock = Shifted(START_MS)
-        self.station = Dlt645Station(Installation("m1"), ADDRESS, manners)
-        self.bus = SimulatedBus(self.clock, turnaround_s=turnaround_s)
-        self.bus.attach(DLT645, self.station, self.station.wire_address)
+    plant  text of plant.yaml, with the gateway's {port} in it
+    """
+
+    def __init__(self, site, bus: SimulatedBus, clock: Shifted, plant: str, **names: object) -> None:
         site.write({"bus1": ["m1"]})
-        self.line = TcpPort(self.bus, port=site.ports["bus1"])
+        self.clock = clock
         self.folder: Path = site.folder
-        self._drawn: Blueprint | None = None
-        plant = PLANT.format(driver=driver, port=self.line.port, address=ADDRESS)
-        (self.folder / "plant.yaml").write_text(plant, encoding="utf-8")
+        self.line = TcpPort(bus, port=site.ports["bus1"])
+        (self.folder / "plant.yaml").write_text(plant.format(port=self.line.port, **names), encoding="utf-8")
         settings = self.folder / "hub.toml"
         text = settings.read_text(encoding="utf-8")
         settings.write_text(text[: text.index("[polling.periods]")] + PERIODS, encoding="utf-8")
@@ -93,6 +89,24 @@ class Market:
     async def __aexit__(self, *error: object) -> None:
         await self.line.stop()
 
+    def draw(self) -> Blueprint:
+        """The site's blueprint."""
+        return draw(load_settings(self.folder / "hub.toml"))
+
+
+class Market(Gateway):
+    """The same with a meter of DL/T 645."""
+
+    def __init__(
+        self, site, manners: Manners | None = None, *, driver: str = "dlt645", turnaround_s: float = 0.0
+    ) -> None:
+        clock = Shifted(START_MS)
+        self.station = Dlt645Station(Installation("m1"), ADDRESS, manners)
+        self.bus = SimulatedBus(clock, turnaround_s=turnaround_s)
+        self.bus.attach(DLT645, self.station, self.station.wire_address)
+        super().__init__(site, self.bus, clock, PLANT, driver=driver, address=ADDRESS)
+        self._drawn: Blueprint | None = None
+
     @property
     def orders(self) -> Path:
         """The file of orders."""
@@ -101,7 +115,7 @@ class Market:
     def draw(self) -> Blueprint:
         """The site's blueprint, drawn once."""
         if self._drawn is None:
-            self._drawn = draw(load_settings(self.folder / "hub.toml"))
+            self._drawn = super().draw()
         return self._drawn
 
     def counted(self, time_ms: int, quantity: Quantity = Quantity.ACTIVE_ENERGY_IMPORT) -> int:
@@ -189,6 +203,42 @@ class Rig:
             kept.time_ms.tolist(), (kept.values * quantity.per_unit).tolist(), kept.status.tolist(), strict=True
         )
         return {time: round(value, 3) for time, value, status in every if not status}
+
+
+def quarters(first_ms: int, end_ms: int) -> list[int]:
+    """Slots from a first one on, before an end."""
+    return list(range(first_ms, end_ms, QUARTER_MS))
+
+
+async def outage(gateway: Gateway, hours: float) -> tuple[int, int]:
+    """A hub that read the meter once, and was then down; the slots it read before and would read now."""
+    async with Rig(gateway.draw(), gateway.clock, look_s=1e6) as rig:
+        begun = await rig.polled()
+    gateway.clock.shift(hours)
+    return begun, gateway.clock.now_ms() // QUARTER_MS * QUARTER_MS
+
+
+@asynccontextmanager
+async def doomed(gateway: Gateway, *arguments: str) -> AsyncIterator[None]:
+    """A hub in a process of its own, which is killed at the end."""
+    program = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.server.backfill_rig",
+        str(gateway.folder),
+        str(gateway.clock.now_ms()),
+        *arguments,
+        cwd=Path(__file__).parents[2],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert program.stdout is not None
+        async with asyncio.timeout(PATIENCE_S):
+            assert await program.stdout.readline() == b"ready\n"
+        yield
+    finally:
+        program.kill()
+        await program.wait()
 
 
 async def _serve(folder: Path, time_ms: int, days: int = 62) -> None:

@@ -128,7 +128,7 @@ class Bench:
 async def open_bench(**options: Any) -> AsyncIterator[Bench]:
     near, far = pair()
     clock = FixedTime()
-    given = {"host": "meter", "port": 1, "timeout_ms": 150, "gap_ms": 0, "time_zone": "Asia/Tashkent", **options}
+    given = {"host": "meter", "port": 1, "timeout_ms": 500, "gap_ms": 0, "time_zone": "Asia/Tashkent", **options}
     driver = Dlt645Driver("bus", Options.model_validate(given), near, clock)
     meter = FrameMeter(far)
     await driver.open()

@@ -67,9 +67,10 @@ class Site:
             self.exchanges += 1
             answer = await self.channel.exchange(self.device, request, Lane.FILL)
             told = self.driver.recalled(self.device, request, answer)
-            assert told.told_ms > start_ms
-            start_ms = told.told_ms
-            found += told.values
+            if not told.again:
+                assert told.told_ms > start_ms
+                start_ms = told.told_ms
+                found += told.values
         return found
 
     def shown(self, quantity: Quantity, time_ms: int) -> float:
@@ -113,7 +114,7 @@ async def test_load_records_tell_every_quarter_what_the_meter_counted(most_data:
             assert value.value % step == 0
             assert 0 <= site.shown(value.quantity, value.time_ms) - value.value < step
         assert {value.quantity for value in values} >= {Quantity.ACTIVE_ENERGY_IMPORT, Quantity.ACTIVE_ENERGY_EXPORT}
-        assert site.exchanges == 7
+        assert site.exchanges == 9
 
 
 async def test_a_load_record_has_the_ratio_of_its_own_time() -> None:

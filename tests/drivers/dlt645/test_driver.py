@@ -144,7 +144,7 @@ async def test_noise_echo_answers_of_others_and_old_answers_are_passed_over(benc
 
 async def test_silence_is_no_answer(bench, compiled):
     bench.meter.mute = True
-    with pytest.raises(NoAnswer, match="no answer within 150 ms"):
+    with pytest.raises(NoAnswer, match="no answer within 500 ms"):
         await bench.read(compiled(ENERGY))
 
 

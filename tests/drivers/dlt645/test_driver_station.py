@@ -97,7 +97,7 @@ async def in_memory(manners: Manners | None = None, *, purse: Purse | None = Non
     clock = SystemClock()
     bus, station = new_bus(manners, purse=purse, phases=phases)
     near, far = pair()
-    given = {"host": "bus", "port": 1, "timeout_ms": 200, "gap_ms": 0, "time_zone": "Asia/Tashkent", **options}
+    given = {"host": "bus", "port": 1, "timeout_ms": 1000, "gap_ms": 0, "time_zone": "Asia/Tashkent", **options}
     chosen = Options.model_validate(given)
     driver = Dlt645Driver("bus", chosen, near, clock)
     async with asyncio.TaskGroup() as tasks:
@@ -282,7 +282,7 @@ async def test_behind_a_gateway_a_pulled_plug_heals():
     bus, station = new_bus()
     port = TcpPort(bus)
     await port.start()
-    options = Options.model_validate({"host": "127.0.0.1", "port": port.port, "timeout_ms": 300, "gap_ms": 0})
+    options = Options.model_validate({"host": "127.0.0.1", "port": port.port, "timeout_ms": 3000, "gap_ms": 0})
     async with Lines(clock) as lines:
         driver = plugin.create("gw", options, lines)
         async with Channel("gw", driver, plugin.line(options), clock) as channel:
