@@ -90,8 +90,9 @@ class Poller:
         self._clock = clock
         self._devices = [polled.device for polled in devices]
         self._makes = makes_of(devices)
-        self._units = np.array([device.unit for device in self._devices], np.int64)
-        self._by_unit = np.argsort(self._units)
+        self.units = np.array([device.unit for device in self._devices], np.int64)
+        """In the order of the columns of `health`."""
+        self._by_unit = np.argsort(self.units)
         self._table = Timetable(devices, channel.id, seed)
         self._rota = Rota(rows, round(channel.line.timeout_s * NS))
         self._whole = np.ones(rows, np.bool_)
@@ -390,7 +391,7 @@ class Poller:
         return self._clock.now_ns() // grid_ns * grid_ns
 
     def _row(self, unit: UnitHandle) -> int:
-        place = int(np.searchsorted(self._units, unit, sorter=self._by_unit))
+        place = int(np.searchsorted(self.units, unit, sorter=self._by_unit))
         if place < len(self._by_unit):
             row = int(self._by_unit[place])
             if self._devices[row].unit == unit:

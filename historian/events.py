@@ -1,12 +1,14 @@
 """What happened, kept: a bounded log of events in a SQLite file of its own, newest kept, oldest given up.
 
 Offering never waits. What was offered waits in bounded memory and is written within a second, in one transaction that
-ends on the disk.
+ends on the disk. Who takes events out of a log elsewhere bookmarks how far it came: the bookmark is on the disk with
+what was offered before it, or none of both is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sqlite3
 from collections import deque
@@ -27,6 +29,8 @@ KEPT = 200_000
 """So many events are kept, and a hundredth more at times."""
 WAITING = 20_000
 """So many events may wait in memory; then the newest are refused and counted."""
+BOOKMARKS_KEPT = 500_000
+"""So many bookmarks are kept; those that were moved longest ago give way."""
 FLUSH_S = 1.0
 _CACHE_MB = 4
 _MOST_NS = (1 << 63) - 1
@@ -34,6 +38,8 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS event(
     seq INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, source TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS event_time ON event(time_ns, seq);
+CREATE TABLE IF NOT EXISTS bookmark(
+    seq INTEGER PRIMARY KEY, source TEXT NOT NULL, log TEXT NOT NULL, body BLOB NOT NULL, UNIQUE(source, log));
 """
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
@@ -54,6 +60,15 @@ class StoredEvent:
         return Place(self.time_ns, self.seq)
 
 
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """How far a log elsewhere was read; `body` is whatever its reader made of it."""
+
+    source: str
+    log: str
+    body: bytes
+
+
 class Place(NamedTuple):
     """Order of events: by time, and as they came where they have the same."""
 
@@ -64,12 +79,21 @@ class Place(NamedTuple):
 class EventLog:
     """Events in `folder`. Use with `async with`; `run` meanwhile."""
 
-    def __init__(self, folder: Path, clock: Clock, *, kept: int = KEPT, waiting: int = WAITING) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        *,
+        kept: int = KEPT,
+        waiting: int = WAITING,
+        bookmarks: int = BOOKMARKS_KEPT,
+    ) -> None:
         self._path = folder / FILE
         self._clock = clock
         self._kept = kept
         self._room = waiting
-        self._waiting: deque[StoredEvent] = deque()
+        self._bookmarks = bookmarks
+        self._waiting: deque[StoredEvent | Bookmark] = deque()
         self._thread: ThreadPoolExecutor | None = None
         self._file: sqlite3.Connection | None = None
         self._identity: Identity = None
@@ -100,10 +124,26 @@ class EventLog:
 
     def offer(self, make: Callable[[], StoredEvent]) -> None:
         """Keep the event that `make` gives, where there is room; it can be read after the next flush."""
-        if len(self._waiting) >= self._room:
+        if not self.has_room(1):
             self.refused += 1
             return
         self._waiting.append(make())
+
+    def has_room(self, count: int, share: float = 1.0) -> bool:
+        """Whether so many more may wait now, in a share of the room."""
+        return len(self._waiting) + count <= share * self._room
+
+    def keep_place(self, bookmark: Bookmark) -> None:
+        """Move a bookmark, behind what was offered in the same turn of the event loop: both come on the disk in one
+        transaction."""
+        self._waiting.append(bookmark)
+
+    async def bookmark(self, source: str, log: str) -> bytes:
+        """Where a bookmark was put last, on the disk or not; empty where there is none."""
+        for one in reversed(self._waiting):
+            if isinstance(one, Bookmark) and (one.source, one.log) == (source, log):
+                return one.body
+        return await self._work(lambda: self._held(source, log))
 
     async def run(self) -> None:
         """Write what waits, again and again."""
@@ -118,17 +158,28 @@ class EventLog:
                 return
             batch = list(self._waiting)
             try:
-                await self._work(lambda: self._append(batch))
+                work = self._begin(lambda: self._append(batch))
+                await asyncio.shield(work)
+            except asyncio.CancelledError:
+                await asyncio.wait([work])  # what is on the disk must not wait to be written again
+                self._written(batch, work.exception())
+                raise
             except HistoryError as error:
-                if self.fault is None:
-                    _log.warning("events not written error=%s", error)
-                self.fault = error
-                return
-            for _ in batch:
-                self._waiting.popleft()
-            if self.fault is not None:
-                _log.info("events written again")
-            self.fault = None
+                self._written(batch, error)
+            else:
+                self._written(batch, None)
+
+    def _written(self, batch: Sequence[StoredEvent | Bookmark], error: BaseException | None) -> None:
+        if error is not None:
+            if self.fault is None:
+                _log.warning("events not written error=%s", error)
+            self.fault = error if isinstance(error, HistoryError) else self.fault
+            return
+        for _ in batch:
+            self._waiting.popleft()
+        if self.fault is not None:
+            _log.info("events written again")
+        self.fault = None
 
     async def sources(self, low_ns: int, high_ns: int) -> list[str]:
         """Where something happened with low <= time < high."""
@@ -156,8 +207,8 @@ class EventLog:
             query += f" AND (time_ns, seq) {'<' if newest_first else '>'} (?, ?)"
             given += after
         if sources is not None:
-            query += f" AND source IN ({', '.join('?' * len(sources))})"
-            given += sources
+            query += " AND source IN (SELECT value FROM json_each(?))"  # there may be more than a statement takes
+            given.append(json.dumps(sources))
         query += f" ORDER BY time_ns {'DESC, seq DESC' if newest_first else ', seq'} LIMIT ?"
         rows = await self._ask(query, (*given, limit))
         return [StoredEvent(time_ns, source, body, seq) for seq, time_ns, source, body in rows]
@@ -204,17 +255,33 @@ class EventLog:
             self._identity = identity(self._path)
         return self._file
 
-    def _append(self, batch: Sequence[StoredEvent]) -> None:
+    def _append(self, batch: Sequence[StoredEvent | Bookmark]) -> None:
         try:
             self._write(self._stand(), batch)
         except DamagedHistory as error:
-            self._close()
-            self._file = self._begun_anew(error)
-            self._identity = identity(self._path)
-            self._write(self._file, batch)
+            self._write(self._replaced(error), batch)
 
-    def _write(self, file: sqlite3.Connection, batch: Sequence[StoredEvent]) -> None:
-        rows = [(one.time_ns, one.source, one.body) for one in batch]
+    def _held(self, source: str, log: str) -> bytes:
+        query = "SELECT body FROM bookmark WHERE source = ? AND log = ?"
+        try:
+            file = self._stand()
+            with translated(str(self._path)):
+                row = file.execute(query, (source, log)).fetchone()
+        except DamagedHistory as error:
+            self._replaced(error)
+            return b""
+        return bytes(row[0]) if row is not None else b""
+
+    def _replaced(self, error: DamagedHistory) -> sqlite3.Connection:
+        """A new file instead of the open one, which is damaged."""
+        self._close()
+        self._file = self._begun_anew(error)
+        self._identity = identity(self._path)
+        return self._file
+
+    def _write(self, file: sqlite3.Connection, batch: Sequence[StoredEvent | Bookmark]) -> None:
+        rows = [(one.time_ns, one.source, one.body) for one in batch if isinstance(one, StoredEvent)]
+        moved = [(one.source, one.log, one.body) for one in batch if isinstance(one, Bookmark)]
         with translated(str(self._path)):
             file.execute("BEGIN IMMEDIATE")
             try:
@@ -223,11 +290,20 @@ class EventLog:
                 if count > self._kept + self._kept // 100:
                     oldest = "SELECT seq FROM event ORDER BY time_ns, seq LIMIT ?"
                     file.execute(f"DELETE FROM event WHERE seq IN ({oldest})", (count - self._kept,))  # noqa: S608
+                if moved:
+                    self._move(file, moved)
                 file.execute("COMMIT")
             except BaseException:
                 if file.in_transaction:
                     file.execute("ROLLBACK")
                 raise
+
+    def _move(self, file: sqlite3.Connection, moved: Sequence[tuple[str, str, bytes]]) -> None:
+        file.executemany("INSERT OR REPLACE INTO bookmark(source, log, body) VALUES (?, ?, ?)", moved)
+        (count,) = file.execute("SELECT COUNT(*) FROM bookmark").fetchone()
+        if count > self._bookmarks:
+            oldest = "SELECT seq FROM bookmark ORDER BY seq LIMIT ?"
+            file.execute(f"DELETE FROM bookmark WHERE seq IN ({oldest})", (count - self._bookmarks,))  # noqa: S608
 
     async def _ask(self, query: str, given: Sequence[int | str]) -> list[tuple[Any, ...]]:
         def asked() -> list[tuple[Any, ...]]:
@@ -238,9 +314,12 @@ class EventLog:
         return await self._work(asked)
 
     async def _work(self, work: Callable[[], _Result]) -> _Result:
+        return await self._begin(work)
+
+    def _begin(self, work: Callable[[], _Result]) -> asyncio.Future[_Result]:
         if self._thread is None:
             raise StoreClosed("the event log is not open", where=str(self._path))
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
 def _fitting(time_ns: int) -> int:

@@ -44,8 +44,18 @@ from server.expected import expected
 from server.health import SERVICE_LEVEL_STOPPING, service_level
 from server.history import History
 from server.memory import SlotMemory
+from server.meter_events import MeterEvents
 from server.on_demand import OnDemand
-from server.opcua import CounterEvents, HubServer, Limits, OpcUaOptions, Protection, RolledUp, StatusEvents
+from server.opcua import (
+    CounterEvents,
+    HubServer,
+    Limits,
+    MeterLogEvents,
+    OpcUaOptions,
+    Protection,
+    RolledUp,
+    StatusEvents,
+)
 from server.reports import Reports
 
 log = logging.getLogger(__name__)
@@ -136,6 +146,7 @@ class Hub:
             ledger, plan = self.history.ledger, self.history.plan
             options, recording = BackfillOptions(days=kept.backfill_days), self.history.recorder
             self.backfill = Backfill(self.plant, plan, self.pollers, ledger, recording, reader, self.clock, options)
+        self.meter_events = self._made_meter_events()
         self.on_demand = OnDemand(self.plant, self.pollers, self.engine)
         self.clocks = Clocks(assembly, self.pollers, self.clock, ZoneInfo(blueprint.config.time_zone))
         orders = self.backfill.orders_state if self.backfill is not None else OrdersState
@@ -164,6 +175,13 @@ class Hub:
         if history is None or history.rollups is None:
             return None
         return CounterEvents(self.plant, hub.aspace.model, hub.events.post, history.rollups, history.events, self.clock)
+
+    def _made_meter_events(self) -> MeterEvents | None:
+        if self.history is None:
+            return None
+        model, hub = self.opcua.aspace.model, self.opcua.events
+        teller = MeterLogEvents(model, hub.post, hub.file, self.history.events, self.clock)
+        return MeterEvents(self.plant, self.pollers, teller, self.clock)
 
     def _bind_methods(self) -> None:
         """Put what the hub can do behind the methods of its nodes."""
@@ -214,6 +232,8 @@ class Hub:
                 polls = [begin(f"poll-{poller.channel.id}", poller.run) for poller in self.pollers]
                 if self.backfill is not None:
                     polls.append(begin("backfill", self.backfill.run))
+                if self.meter_events is not None:
+                    polls.append(begin("meter-events", self.meter_events.run))
                 await stop.wait()
                 await self.opcua.set_service_level(SERVICE_LEVEL_STOPPING)
                 await _end(polls)

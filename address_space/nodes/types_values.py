@@ -102,6 +102,18 @@ EVENT_TYPES = (
         ),
     ),
     ObjectType(
+        "MeterLogEventType",
+        "BaseEventType",
+        (
+            prop("Log", "String"),
+            prop("Code", "UInt32"),
+            prop("Active", "Boolean"),
+            prop("Value", "Double"),
+            standard_prop("EngineeringUnits", "EUInformation"),
+            prop("Record", "UInt32"),
+        ),
+    ),
+    ObjectType(
         "CommandEventType",
         "AuditUpdateMethodEventType",
         (prop("CommandId", "String"), prop("Target", "NodeId"), prop("ResultState", "CommandStateEnum")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from address_space.model.ids import UnitHandle
 from drivers.api import Confirmation, Device, Driver, Reading, ReadPlan, Request, WriteOutcome, WriteRequest
 from drivers.archive import Archive, Book, Recalled
 from drivers.errors import ProfileError
+from drivers.event_archive import EventArchive, EventBook, RecalledEvents
 from drivers.mixed.parts import MixedProfile
 from drivers.transport import Link
 
@@ -108,6 +109,24 @@ class MixedDriver:
         driver = self._part(device).driver
         return driver.recalled(self._seen(device), request, answer) if isinstance(driver, Archive) else Recalled((), 0)
 
+    def may_record_events(self, device: Device) -> bool:
+        """As the protocol's driver knows it."""
+        driver = self._part(device).driver
+        return isinstance(driver, EventArchive) and driver.may_record_events(self._seen(device))
+
+    def event_books(self, device: Device) -> Sequence[EventBook]:
+        """As the protocol's driver knows them; none where its devices record no events."""
+        driver = self._part(device).driver
+        return driver.event_books(self._seen(device)) if isinstance(driver, EventArchive) else ()
+
+    def recall_events(self, device: Device, book: EventBook, known: Collection[bytes]) -> Request:
+        """As the protocol's driver asks."""
+        return self._with_events(device).recall_events(self._seen(device), book, known)
+
+    def recalled_events(self, device: Device, request: Request, answer: Any) -> RecalledEvents:
+        """As the protocol's driver reads it."""
+        return self._with_events(device).recalled_events(self._seen(device), request, answer)
+
     async def _turn(self, device: Device) -> Part:
         """The part for `device`, once the line was silent for as long as it needs, whoever spoke before."""
         part = self._part(device)
@@ -123,6 +142,12 @@ class MixedDriver:
         if part is None:
             raise ProfileError(f"no driver {profile.part!r} is on this bus", where=f"{self._channel}, {device.name}")
         return part
+
+    def _with_events(self, device: Device) -> EventArchive:
+        driver = self._part(device).driver
+        if not isinstance(driver, EventArchive):
+            raise ProfileError("such a device records no events", where=f"{self._channel}, {device.name}")
+        return driver
 
     def _seen(self, device: Device) -> Device:
         """The device as the protocol's driver knows it."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
 
 from address_space.model.clock import Clock
 from address_space.model.ids import UnitHandle
@@ -21,12 +20,6 @@ from drivers.modbus.log_reader import Known, Page
 from drivers.modbus.log_search import Search, Steps, near_end
 from drivers.modbus.logs import Ask, Log
 from drivers.modbus.overdue import answer_size
-from drivers.modbus.refusals import ILLEGAL_DATA_ADDRESS, ILLEGAL_DATA_VALUE, ILLEGAL_FUNCTION
-
-NOT_THERE: Final = frozenset({ILLEGAL_FUNCTION, ILLEGAL_DATA_ADDRESS, ILLEGAL_DATA_VALUE})
-"""Exceptions by which a device says that it has no such record, or no log at all."""
-MOST_SEARCHES: Final = 8
-"""Searches of one channel that are not over; the oldest one begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +35,12 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What a request brought: records, and the ratios that the device holds itself."""
+    """What a request brought: records (None while they are still looked for), and the ratios that the device holds
+    itself."""
 
-    page: Page
+    page: Page | None
     ct: Fraction | None = None
     pt: Fraction | None = None
-
-
-@dataclass(slots=True)
-class _Search:
-    steps: Steps
-    ask: Ask
-    error: DeviceRefused | None = None
 
 
 def books(make: Make) -> Sequence[Book]:
@@ -83,14 +70,14 @@ def recall(make: Make, device: Device, book: Book, start_ms: int, end_ms: int, n
             )
     key = Recall(device.unit, make, log, start_ms, end_ms)
     ask = log.shelf.ask(0, log.slots(0, log.count))
-    sent, received = _sizes(ask)
+    sent, received = sizes(ask)
     return Request(key, f"log {log.name}", sent, received)
 
 
 def recalled(device: Device, key: Recall, answer: Remembered) -> Recalled:
     """The values in an answer, in base units."""
     page = answer.page
-    if page.again:
+    if page is None:
         return Recalled((), key.start_ms, again=True)
     values: list[Archived] = []
     for time_ms, record in page.records:
@@ -102,62 +89,20 @@ def recalled(device: Device, key: Recall, answer: Remembered) -> Recalled:
     return Recalled(values, min(page.told_ms, key.end_ms))
 
 
-class Shelves:
-    """Searches that go on, and what is known of the logs of the devices of one channel."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._known: dict[tuple[UnitHandle, Log], Known] = {}
-        self._searches: dict[Recall, _Search] = {}
-
-    async def look(self, device: Device, key: Recall, read: Callable[[Ask], Awaitable[bytes]]) -> Page:
-        """Send the next request of a search; raises DriverError, after which the search begins anew."""
-        search = self._searches.pop(key, None)
-        if search is None:
-            steps = self._begun(device, key)
-            try:
-                search = _Search(steps, next(steps))
-            except StopIteration as ended:
-                return _page(ended)
-        data: bytes | None = None
-        try:
-            data = await read(search.ask)
-        except DeviceRefused as error:
-            if error.code not in NOT_THERE:
-                raise
-            search.error = error
-        try:
-            search.ask = search.steps.send(data)
-        except StopIteration as ended:
-            page = _page(ended)
-            if page.refused and search.error is not None:
-                raise search.error from None
-            return page
-        while len(self._searches) >= MOST_SEARCHES:
-            self._searches.pop(next(iter(self._searches)))
-        self._searches[key] = search
-        return Page((), key.start_ms, again=True)
-
-    def _begun(self, device: Device, key: Recall) -> Steps:
-        known = self._known.setdefault((key.unit, key.log), Known())
-        search = Search(
-            key.log,
-            known,
-            (key.start_ms, key.end_ms),
-            device.zone,
-            lambda: self._clock.now_ns() // MS_NS,
-            key.make.own_clock if key.log.stamp is None else None,
-            device.name,
-        )
-        return search.steps()
+def search(device: Device, key: Recall, known: Known, clock: Clock) -> Steps:
+    """The search that a request goes on with."""
+    return Search(
+        key.log,
+        known,
+        (key.start_ms, key.end_ms),
+        device.zone,
+        lambda: clock.now_ns() // MS_NS,
+        key.make.own_clock if key.log.stamp is None else None,
+        device.name,
+    ).steps()
 
 
-def _page(ended: StopIteration) -> Page:
-    page: Page = ended.value
-    return page
-
-
-def _sizes(ask: Ask) -> tuple[int, int]:
+def sizes(ask: Ask) -> tuple[int, int]:
     """Bytes of a request and its answer in RTU."""
     if isinstance(ask, FileRead):
         return READ_OVERHEAD + GROUP_REQUEST * len(ask.groups), READ_OVERHEAD + ask.answer_size

@@ -9,8 +9,9 @@ from typing import Any
 
 from address_space.model.quantity import Kind
 from drivers.codec import NumberType, exact
+from drivers.modbus.compile_event_logs import compile_event_logs
 from drivers.modbus.compile_logs import compile_logs
-from drivers.modbus.compile_steps import Checker, compile_clock, compile_commands
+from drivers.modbus.compile_steps import Checker, as_typed, compile_clock, compile_commands
 from drivers.modbus.inversion import invert
 from drivers.modbus.layout import (
     CompiledPoint,
@@ -105,6 +106,7 @@ class _Compiler(Checking):
             clock if section.clock is not None and section.clock.stamp else None,
             clock,
             compile_logs(self._profile, points, section, ratios, checker, self._point),
+            compile_event_logs(self._profile, section, checker),
         )
 
     def commands(self) -> Mapping[str, CompiledCommand]:
@@ -242,11 +244,6 @@ class _Compiler(Checking):
                     (*path, group[0].name, "atomic"),
                     "use fewer points or one function code",
                 )
-
-
-def as_typed(raw: int, kind: NumberType) -> int:
-    """A raw value given as a bit pattern, as the type reads it (0xFFFF of an int16 is −1)."""
-    return raw - (1 << kind.bits) if kind.is_signed and raw >= 1 << (kind.bits - 1) else raw
 
 
 def _nested(address: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.codec import exact
+from drivers.codec import NumberType, exact
 from drivers.modbus.layout import Register
 from drivers.modbus.steps import (
     Argument,
@@ -64,6 +64,11 @@ def compile_clock(entry: ClockEntry, section: Section) -> ClockRegisters | None:
         zone_of(entry.zone),
         entry.tolerance_s,
     )
+
+
+def as_typed(raw: int, kind: NumberType) -> int:
+    """A raw value given as a bit pattern, as the type reads it (0xFFFF of an int16 is −1)."""
+    return raw - (1 << kind.bits) if kind.is_signed and raw >= 1 << (kind.bits - 1) else raw
 
 
 class _Compiler:

@@ -7,7 +7,7 @@ registers a device lacks, ratios it holds itself — `request` finds that out an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -20,16 +20,19 @@ from drivers.archive import Book, Recalled
 from drivers.attached import Attached, kept
 from drivers.codec import to_words
 from drivers.errors import ChannelDown, DeviceRefused, DriverError, ProfileError
-from drivers.modbus import archive
+from drivers.event_archive import EventBook, RecalledEvents
+from drivers.modbus import archive, event_archive
 from drivers.modbus.absence import Split
 from drivers.modbus.answers import Answer, Key, Plan, assemble, build_plan
 from drivers.modbus.decode import decode_registers
 from drivers.modbus.encode import encode_raw
+from drivers.modbus.event_walk import EventPage
 from drivers.modbus.file_records import FileRead
 from drivers.modbus.layout import CompiledProfile, Condition, Make, RatioRegister, RatioSource, Register
 from drivers.modbus.options import Options
 from drivers.modbus.plan import Read
 from drivers.modbus.refusals import ILLEGAL_DATA_ADDRESS
+from drivers.modbus.shelves import Shelves
 from drivers.modbus.steps import ClockCheck, ClockTime, EffectCheck, RegisterCheck, Target
 from drivers.modbus.wire import Wire
 from drivers.transport import Link
@@ -60,7 +63,7 @@ class ModbusDriver(Attached):
         self._options = options
         self._clock = clock
         self._known: dict[UnitHandle, tuple[CompiledProfile, _Known]] = {}
-        self._shelves = archive.Shelves(clock)
+        self._shelves = Shelves()
 
     def plan(self, device: Device, offsets: Sequence[int]) -> Plan:
         """Requests for these variables, the same object for all devices of a profile."""
@@ -70,10 +73,13 @@ class ModbusDriver(Attached):
         plan: Plan = kept(profile.plans, key, lambda: build_plan(profile, tuple(offsets), ascii_frames=ascii_frames))
         return plan
 
-    async def request(self, device: Device, request: Request) -> Answer | archive.Remembered:
-        """One block, in as many exchanges as the device needs. Raises DriverError."""
+    async def request(self, device: Device, request: Request) -> Answer | archive.Remembered | EventPage | None:
+        """One block, in as many exchanges as the device needs; of a log the next frame of a search, None of one of
+        events that goes on. Raises DriverError."""
         if isinstance(request.key, archive.Recall):
             return await self._remember(device, request.key)
+        if isinstance(request.key, event_archive.EventRecall):
+            return await self._recollect(device, request.key)
         profile: CompiledProfile = device.profile
         known = self._knowledge(device, profile)
         started_ns = self._clock.monotonic_ns()
@@ -167,6 +173,22 @@ class ModbusDriver(Attached):
         """As `drivers.archive.Archive`."""
         return archive.recalled(device, request.key, answer)
 
+    def may_record_events(self, device: Device) -> bool:
+        """As `drivers.event_archive.EventArchive`."""
+        return any(make.event_logs for make in device.profile.makes)
+
+    def event_books(self, device: Device) -> Sequence[EventBook]:
+        """As `drivers.event_archive.EventArchive`: the logs of events of its make."""
+        return event_archive.event_books(self._make(device))
+
+    def recall_events(self, device: Device, book: EventBook, known: Collection[bytes]) -> Request:
+        """As `drivers.event_archive.EventArchive`."""
+        return event_archive.recall_events(self._make(device), device, book, known)
+
+    def recalled_events(self, device: Device, request: Request, answer: Any) -> RecalledEvents:  # noqa: ARG002 - as the contract has it
+        """As `drivers.event_archive.EventArchive`."""
+        return event_archive.recalled_events(answer)
+
     def _make(self, device: Device) -> Make:
         """The make that the device is known to be."""
         profile: CompiledProfile = device.profile
@@ -174,17 +196,35 @@ class ModbusDriver(Attached):
 
     async def _remember(self, device: Device, key: archive.Recall) -> archive.Remembered:
         """The next frame of a search in a log."""
-        make, unit = key.make, _unit(device)
+        make, known = key.make, self._knowledge(device, device.profile)
+        ct = await self._ratio(device, make, known, "ct", make.ct)
+        pt = await self._ratio(device, make, known, "pt", make.pt)
+        of_log = self._shelves.known(key.unit, key.log)
+        page = await self._shelves.look(
+            key, lambda: archive.search(device, key, of_log, self._clock), self._reader(device, make)
+        )
+        return archive.Remembered(page, ct, pt)
+
+    async def _recollect(self, device: Device, key: event_archive.EventRecall) -> EventPage | None:
+        """The next frame of a walk through a log of events."""
+        of_log = self._shelves.known(key.unit, key.table)
+        return await self._shelves.look(
+            key,
+            lambda: event_archive.walk(device, key, of_log, self._clock),
+            self._reader(device, key.make),
+            patient=not key.table.moves,
+        )
+
+    def _reader(self, device: Device, make: Make) -> Callable[[Read | FileRead], Awaitable[bytes]]:
+        """How what a log asks for is read."""
+        unit = _unit(device)
 
         async def read(ask: Read | FileRead) -> bytes:
             if isinstance(ask, Read):
                 return await self._wire.read(unit, ask, gap_s=make.gap_s)
             return await self._wire.read_file(unit, ask, _step(make), gap_s=make.gap_s)
 
-        known = self._knowledge(device, device.profile)
-        ct = await self._ratio(device, make, known, "ct", make.ct)
-        pt = await self._ratio(device, make, known, "pt", make.pt)
-        return archive.Remembered(await self._shelves.look(device, key, read), ct, pt)
+        return read
 
     async def _confirm_register(self, device: Device, check: RegisterCheck) -> Confirmation:
         held = check.counted(await self._read_register(device, check.register, device.profile.makes[0]))

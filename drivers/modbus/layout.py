@@ -13,6 +13,7 @@ from drivers.codec import NumberType, Order
 from drivers.profiles import Profile
 
 if TYPE_CHECKING:
+    from drivers.modbus.event_logs import EventTable
     from drivers.modbus.logs import Log
     from drivers.modbus.steps import ClockRegisters, CompiledCommand
 
@@ -244,6 +245,8 @@ class Make:
     """Its clock, whether or not it dates them."""
     logs: tuple[Log, ...] = ()
     """What it records by itself."""
+    event_logs: tuple[EventTable, ...] = ()
+    """The events that it records by itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

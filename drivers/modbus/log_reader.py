@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from drivers.codec import to_words
 from drivers.errors import BadFrame
 from drivers.modbus.decode import decode_registers
-from drivers.modbus.logs import SEARCH, Ask, Log, Pointer
+from drivers.modbus.logs import SEARCH, Ask, Pointer, RecordTable
 from drivers.modbus.plan import Read
 
 MOST_TURNS: Final = 40
@@ -27,13 +27,11 @@ GUESSES: Final = 4
 class Page:
     """Records found, each with the time it is of, ascending; all that there are up to, not including, `told_ms`.
 
-    again    the search goes on: nothing is told yet
     refused  the device has no such log
     """
 
     records: Sequence[tuple[int, bytes]]
     told_ms: int
-    again: bool = False
     refused: bool = False
 
 
@@ -42,10 +40,12 @@ REFUSED: Final = Page((), 0, refused=True)
 
 @dataclass(slots=True)
 class Known:
-    """What is known of one device's log: where its newest record is, how many there are, when one of them was made."""
+    """What is known of one device's log: where its newest record is, how many there are, when one of them was made, and
+    what a pointer told that counts all of them."""
 
     newest: int | None = None
     held: int = 0
+    total: int | None = None
     anchor: tuple[int, int] | None = None
     answered: bool = False
 
@@ -96,7 +96,7 @@ class LogReader:
     """Reads one device's log. `end_ms` is up to when its records are wanted, `now_ms` tells the hub's time."""
 
     def __init__(
-        self, log: Log, known: Known, end_ms: int, zone: tzinfo, now_ms: Callable[[], int], where: str
+        self, log: RecordTable, known: Known, end_ms: int, zone: tzinfo, now_ms: Callable[[], int], where: str
     ) -> None:
         self.log = log
         self.known = known
@@ -130,7 +130,8 @@ class LogReader:
             return Page((), self._end_ms)  # all ones: there is no record yet
         told = int(value) - pointer.first if isinstance(value, int) else -1
         if pointer.means == "total":
-            known.held = min(max(told + pointer.first, 0), log.count)
+            known.total = told + pointer.first
+            known.held = min(max(known.total, 0), log.count)
             newest = (told + pointer.first - 1) % log.count if log.ring else known.held - 1
         else:
             newest = told - (pointer.means == "next")
@@ -163,8 +164,10 @@ class LogReader:
         behind = log.slots(0, log.count)
         for turn in range(MOST_TURNS):
             if edge.high - edge.low > 1:
-                by_time = edge.low + (self.now_ms() - edge.low_ms) // log.period.mean_ms
-                slot = min(max(by_time, edge.low + 1), edge.high - 1) if turn < GUESSES else (edge.low + edge.high) // 2
+                slot = (edge.low + edge.high) // 2
+                if log.spacing_ms and turn < GUESSES:
+                    by_time = edge.low + (self.now_ms() - edge.low_ms) // log.spacing_ms
+                    slot = min(max(by_time, edge.low + 1), edge.high - 1)
             elif edge.guessed and edge.high + behind // 2 < log.count:
                 slot = min(edge.high + behind, log.count - 1)  # are there newer ones behind what is empty or broken?
                 behind *= 2

@@ -45,6 +45,10 @@ class RegisterShelf:
         """How many records from `slot` on may be asked for in one request."""
         return self.most if slot >= 0 else 0
 
+    def before(self, slot: int) -> int:
+        """How many records up to and including `slot` may be asked for in one request."""
+        return min(self.most, slot + 1)
+
     def records(self, count: int, data: bytes) -> list[bytes]:
         """The records in an answer."""
         return [data[2 * self.stride * each :][: 2 * self.words] for each in range(count)]
@@ -73,6 +77,10 @@ class FileShelf:
     def together(self, slot: int) -> int:
         """How many records from `slot` on may be asked for in one request."""
         return min(self.most, self.per_file - slot % self.per_file)
+
+    def before(self, slot: int) -> int:
+        """How many records up to and including `slot` may be asked for in one request."""
+        return min(self.most, slot % self.per_file + 1)
 
     def records(self, count: int, data: bytes) -> list[bytes]:
         """The records in an answer."""
@@ -138,22 +146,18 @@ class Checksum:
         return held in (crc, crc[::-1])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Log:
-    """One log. `newest` is "first", "search", or the register that tells it; `make` has a record's values as points,
-    whose registers count from the record's first."""
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RecordTable:
+    """Equal records, and which of them is the newest: "first", "search", or the register that tells it."""
 
     name: str
     shelf: Shelf
     count: int
     ring: bool
     newest: str | Pointer
-    period: Period
     stamp: Stamp | None
     checksum: Checksum | None
     valid: tuple[Condition, ...]
-    make: Make
-    program: Program
 
     @property
     def words(self) -> int:
@@ -161,19 +165,19 @@ class Log:
         return self.shelf.words
 
     @property
-    def quantities(self) -> frozenset[Quantity]:
-        """What its records hold."""
-        return frozenset(point.quantity for point in self.make.points if point is not None)
-
-    @property
-    def reach_ms(self) -> int:
-        """How far back it goes at most, where it was always written."""
-        return self.count * self.period.longest_ms
-
-    @property
     def moves(self) -> bool:
         """Whether its records move on when a new one is made."""
         return self.newest == FIRST
+
+    @property
+    def spacing_ms(self) -> int:
+        """Usual time between two records; 0 where there is none."""
+        return 0
+
+    @property
+    def behind_ms(self) -> int | None:
+        """How long ago the oldest record may have been made; None where that is not known."""
+        return None
 
     def slots(self, slot: int, most: int) -> int:
         """How many records from `slot` on, `most` at most, one request may ask for."""
@@ -181,7 +185,7 @@ class Log:
 
     def is_sound(self, record: bytes) -> bool:
         """Whether a record was ever written, and is whole."""
-        if len(record) != 2 * self.words or not record.strip(b"\0") or not record.strip(b"\xff"):
+        if len(record) != 2 * self.words or is_blank(record):
             return False
         if self.checksum is not None and not self.checksum.fits(record):
             return False
@@ -199,9 +203,46 @@ class Log:
         aware = moment.replace(tzinfo=own)
         certain = aware.utcoffset() == aware.replace(fold=1).utcoffset()
         time_ms = from_datetime(aware) // MS_NS
-        if not now_ms - self.reach_ms - BEHIND_MS <= time_ms <= now_ms + AHEAD_MS:
+        if time_ms > now_ms + AHEAD_MS or (self.behind_ms is not None and time_ms < now_ms - self.behind_ms):
             return None
-        return Dated(self.period.add(time_ms, 1, own) if stamp.begins else time_ms, certain)
+        return Dated(time_ms, certain)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Log(RecordTable):
+    """One log of values, a record for each period. `make` has a record's values as points, whose registers count from
+    the record's first."""
+
+    period: Period
+    make: Make
+    program: Program
+
+    @property
+    def quantities(self) -> frozenset[Quantity]:
+        """What its records hold."""
+        return frozenset(point.quantity for point in self.make.points if point is not None)
+
+    @property
+    def reach_ms(self) -> int:
+        """How far back it goes at most, where it was always written."""
+        return self.count * self.period.longest_ms
+
+    @property
+    def spacing_ms(self) -> int:
+        """Usual time between two records."""
+        return self.period.mean_ms
+
+    @property
+    def behind_ms(self) -> int:
+        """How long ago the oldest record may have been made."""
+        return self.reach_ms + BEHIND_MS
+
+    def dated(self, record: bytes, zone: tzinfo, now_ms: int) -> Dated | None:
+        """At the end of which period a sound record was made, by its own time stamp; None where that is no time."""
+        found = RecordTable.dated(self, record, zone, now_ms)
+        if found is None or self.stamp is None or not self.stamp.begins:
+            return found
+        return Dated(self.period.add(found.time_ms, 1, self.stamp.zone_in(zone)), found.certain)
 
     def values(self, record: bytes, ct: Fraction, pt: Fraction) -> Sequence[tuple[Quantity, float]]:
         """The good values of a record, in base units."""
@@ -211,3 +252,8 @@ class Log:
             for point, value, status in zip(self.make.points, found, statuses, strict=False)
             if point is not None and status == GOOD
         ]
+
+
+def is_blank(record: bytes) -> bool:
+    """Whether nothing was ever written: zeros or ones only."""
+    return not record.strip(b"\0") or not record.strip(b"\xff")

@@ -11,7 +11,7 @@ from drivers.profiles.profile import (
     default_class,
 )
 from drivers.profiles.template import new_profile
-from drivers.profiles.units import size_in_base
+from drivers.profiles.units import shown_unit, size_in_base
 
 __all__ = [
     "COMMANDS",
@@ -32,5 +32,6 @@ __all__ = [
     "default_class",
     "load_library",
     "new_profile",
+    "shown_unit",
     "size_in_base",
 ]

@@ -111,6 +111,12 @@ class _Shelf:
         if file not in self._documents:
             own = read_document(file)
             stated = own.data.get("profile")
+            if stated is None:
+                raise ProfileError(
+                    "the key `profile` is missing, by which a file says what it is called",
+                    where=own.marks.get(("profile",), own.marks[()]),
+                    hint=f"begin the file with `profile: {name}`",
+                )
             if stated != name:
                 raise ProfileError(
                     f"the file says profile: {stated!r} and lies where {name!r} belongs",

@@ -1,8 +1,9 @@
-"""What a profile may say of the log that a Modbus meter keeps by itself: where its records lie and what they hold."""
+"""What a profile may say of the logs that a Modbus meter keeps by itself: where their records lie, and what those of
+values hold. `modbus_event_logs` has what those of events hold."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -49,8 +50,8 @@ class LogChecksumEntry(Entry):
     )
 
 
-class LogEntry(Entry):
-    """One log: equal records, in a file that function code 20 reads or in registers, one for each period."""
+class RecordsEntry(Entry):
+    """Equal records, in a file that function code 20 reads or in registers, and where the newest of them is."""
 
     file: Word | None = Field(None, description="number of the file that function code 20 reads")
     at: Address | None = Field(None, description="or: first register of the first record")
@@ -79,19 +80,9 @@ class LogEntry(Entry):
         description="first: the first record is the newest and all others move on; search: it is found by the time "
         "stamps; or the register that tells it"
     )
-    period: Annotated[str, Field(pattern=f"^{PERIOD}$")] = Field(
-        description="time between two records: a number and s, min, h, d or mo"
-    )
-    time: LogTimeEntry | None = Field(
-        None, description="where a record holds its time; without it, one is made at the end of every period"
-    )
     checksum: LogChecksumEntry | None = Field(None, description="checksum of a record")
     valid: list[Rule] = Field(
         default_factory=list, description="what registers of a record must hold for it to count, as in a variant"
-    )
-    values: dict[str, dict[str, Any]] = Field(
-        min_length=1,
-        description="what a record holds: points of the profile with their register, counted from the record's first",
     )
 
     @field_validator("newest", mode="before")
@@ -102,7 +93,7 @@ class LogEntry(Entry):
         return given
 
     @model_validator(mode="after")
-    def _fits_together(self) -> LogEntry:
+    def _fits_together(self) -> Self:
         if (self.file is None) is (self.at is None):
             raise ValueError("a log lies either in a file or at a register: give file or at")
         if self.file is None:
@@ -119,8 +110,6 @@ class LogEntry(Entry):
             raise ValueError(f"function code 20 answers with {MOST_FILE_WORDS} registers at most")
         if self.stride is not None and self.stride < self.words:
             raise ValueError(f"records of {self.words} words cannot follow one another every {self.stride} registers")
-        if self.newest == "search" and self.time is None:
-            raise ValueError("the newest record is searched by time stamps: say where a record holds its time")
         if self.newest == "first" and "ring" in self.model_fields_set:
             raise ValueError("ring does not matter where the first record is the newest")
         return self
@@ -129,3 +118,24 @@ class LogEntry(Entry):
     def spaced(self) -> int:
         """Registers from one record to the next."""
         return self.stride or self.words
+
+
+class LogEntry(RecordsEntry):
+    """One log of values: a record for each period."""
+
+    period: Annotated[str, Field(pattern=f"^{PERIOD}$")] = Field(
+        description="time between two records: a number and s, min, h, d or mo"
+    )
+    time: LogTimeEntry | None = Field(
+        None, description="where a record holds its time; without it, one is made at the end of every period"
+    )
+    values: dict[str, dict[str, Any]] = Field(
+        min_length=1,
+        description="what a record holds: points of the profile with their register, counted from the record's first",
+    )
+
+    @model_validator(mode="after")
+    def _is_dated_where_it_is_searched(self) -> Self:
+        if self.newest == "search" and self.time is None:
+            raise ValueError("the newest record is searched by time stamps: say where a record holds its time")
+        return self

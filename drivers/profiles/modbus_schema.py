@@ -226,6 +226,9 @@ class Section(Entry):
     logs: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")], dict[str, Any]] = Field(
         default_factory=dict, description="what the device records by itself, by name"
     )
+    event_logs: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")], dict[str, Any]] = Field(
+        default_factory=dict, description="the events that the device records by itself, by name of the log"
+    )
     inverted: bool = Field(
         default=False, description="mounted the wrong way round: import and export are swapped, powers change sign"
     )

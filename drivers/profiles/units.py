@@ -7,6 +7,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from address_space.model.quantity import Quantity
+from address_space.model.units import UNITS, Unit
 
 _PREFIXED: Mapping[str, tuple[str, ...]] = {
     "Wh": ("", "k", "M", "G"),
@@ -81,3 +82,11 @@ def units_of(quantity: Quantity) -> tuple[str, ...]:
         return ("",)
     base = quantity.unit.base
     return tuple(name for name, sizes in SIZES.items() if base in sizes)
+
+
+def shown_unit(unit: str) -> tuple[Unit, Fraction] | None:
+    """The unit in which clients are told values that a profile states in `unit`, and how many of it one `unit` is;
+    None where there is none."""
+    sizes = SIZES.get(unit, {})
+    found = [(each, sizes[each.base] / each.per_unit) for each in UNITS.values() if each.base in sizes]
+    return min(found, key=lambda each: each[1] != 1, default=None)

@@ -30,6 +30,7 @@ from drivers.simulators.stations import (
 from drivers.simulators.unit import ModbusUnit
 
 AnyEndpoint = Endpoint | BusEndpoint
+NS_PER_MS = 1_000_000
 
 
 class Books:
@@ -110,6 +111,15 @@ class FleetMeter:
     @clock_off_s.setter
     def clock_off_s(self, seconds: float) -> None:
         self.device.clock_off_s = seconds
+
+    def record_event(self, log: str, code: int, value: float | None = None, at_ns: int | None = None) -> None:
+        """Have it record an event in one of its logs, now by its own clock where no time is given; raises UnknownId
+        where it has no such log."""
+        journals = self.device.journals if isinstance(self.device, ModbusUnit) else {}
+        if log not in journals:
+            raise UnknownId(f"{self.described.id!r} has no log of events {log!r}")
+        own_ns = self._clock.now_ns() + round(self.clock_off_s * NS) if at_ns is None else at_ns
+        journals[log].add(code, own_ns // NS_PER_MS, value)
 
     def written(self, address: int) -> int | None:
         """What was written to a holding register; None where nothing was, or it has none."""

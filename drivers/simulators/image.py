@@ -16,6 +16,7 @@ from struct import Struct
 from address_space.model.quantity import Quantity
 from drivers.codec import wire_positions
 from drivers.modbus.encode import Cell, encode_point, encode_raw, no_data
+from drivers.modbus.event_logs import EventTable
 from drivers.modbus.layout import CompiledPoint, CompiledProfile, Condition, Make, RatioRegister, RatioSource
 from drivers.modbus.logs import Log
 from drivers.modbus.steps import ClockRegisters
@@ -102,6 +103,7 @@ class Layout:
     whole_blocks: frozenset[tuple[int, int, int]]
     clock: ClockRegisters | None = None
     logs: tuple[Log, ...] = ()
+    event_logs: tuple[EventTable, ...] = ()
 
     def find(self, fc: int, first: int, count: int) -> int | None:
         """Index of the segment that can be read so; None where a register is not there or forbidden."""
@@ -170,8 +172,8 @@ class _Builder:
         segments = tuple(self._segment(fc, first, end, known, fixed) for fc, first, end in self._runs(known))
         bits |= {place for place in known if place[0] < 3}
         most = self._make.limits.max_words
-        words, logs = frozenset(writable), self._make.logs
-        return Layout(segments, words, frozenset(bits), self._ratio, most, blocks, clock, logs)
+        words, logs, events = frozenset(writable), self._make.logs, self._make.event_logs
+        return Layout(segments, words, frozenset(bits), self._ratio, most, blocks, clock, logs, events)
 
     def _runs(self, known: set[Place]) -> Iterable[tuple[int, int, int]]:
         run: tuple[int, int, int] | None = None

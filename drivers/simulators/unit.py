@@ -9,8 +9,10 @@ from drivers.modbus.log_period import MS_NS
 from drivers.simulators.faults import FaultState
 from drivers.simulators.image import Layout, Segment
 from drivers.simulators.meter import Meter, Values
+from drivers.simulators.modbus_event_log import EventJournal
 from drivers.simulators.modbus_log import Logbook, LogKeeper
 from drivers.simulators.pdu import Refusal, Refused, Table
+from drivers.simulators.record_shelf import RecordShelf
 
 
 class ModbusUnit:
@@ -32,7 +34,12 @@ class ModbusUnit:
         self.clock_off_ns = 0
         """How far its clock is ahead."""
         self.log_keeper = LogKeeper(self._values_at, self._zone, layout.ratio)
-        self.logbooks = tuple(Logbook(log, self.log_keeper) for log in layout.logs)
+        self.journals = {table.name: EventJournal(table, self._zone) for table in layout.event_logs}
+        """Its logs of events, by name."""
+        self.shelves = (
+            *(RecordShelf(log, Logbook(log, self.log_keeper)) for log in layout.logs),
+            *(RecordShelf(table, self.journals[table.name]) for table in layout.event_logs),
+        )
 
     @property
     def clock_off_s(self) -> float:
@@ -65,8 +72,8 @@ class ModbusUnit:
     def read_words(self, table: Table, first: int, count: int) -> bytes:
         """Registers of one of the two tables."""
         layout = self.layout
-        for logbook in self.logbooks:
-            told = logbook.read_words(table, first, count, self._own_ms)
+        for shelf in self.shelves:
+            told = shelf.read_words(table, first, count, self._own_ms)
             if told is not None:
                 return told
         if count > layout.max_words and (table, first, count) not in layout.whole_blocks:
@@ -82,10 +89,10 @@ class ModbusUnit:
 
     def read_file(self, file: int, number: int, words: int) -> bytes:
         """Records of the logs that lie in files."""
-        if not self.logbooks:
+        if not self.shelves:
             raise Refused(Refusal.ILLEGAL_FUNCTION)
-        for logbook in self.logbooks:
-            told = logbook.read_file(file, number, words, self._own_ms)
+        for shelf in self.shelves:
+            told = shelf.read_file(file, number, words, self._own_ms)
             if told is not None:
                 return told
         raise Refused(Refusal.ILLEGAL_ADDRESS)

@@ -7,6 +7,7 @@ from server.opcua.errors import CallRefused
 from server.opcua.event import Event
 from server.opcua.history_rollups import RolledUp
 from server.opcua.messages import Message
+from server.opcua.meter_log_events import MeterLogEvents
 from server.opcua.model_changes import Change, Verb, changes_of
 from server.opcua.options import Limits, OpcUaOptions
 from server.opcua.server import HubServer
@@ -23,6 +24,7 @@ __all__ = [
     "HubUser",
     "Limits",
     "Message",
+    "MeterLogEvents",
     "OpcUaOptions",
     "Protection",
     "Right",

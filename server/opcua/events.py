@@ -80,6 +80,11 @@ class EventHub:
                 owner.offer(item, occurrence)
         return event_id
 
+    def file(self, event: Event) -> None:
+        """Keep an event without telling it to subscribers: one that is no news any more."""
+        if self.keep is not None:
+            self.keep(self._complete(event, event.event_id or secrets.token_bytes(_ID_BYTES)), self._clock.now_ns())
+
     async def model_changed(self, changes: Iterable[Change]) -> None:
         """Nodes came, went or got other references: raise the NodeVersion of each, and tell it in one event.
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
+import threading
 from dataclasses import astuple
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from address_space.model.clock import ManualClock
 from historian.errors import StoreClosed, StoreFull
-from historian.events import FILE, EventLog, StoredEvent
+from historian.events import FILE, Bookmark, EventLog, StoredEvent
 
 
 def event(time_ns: int, source: str = "m1", body: bytes = b"") -> StoredEvent:
@@ -130,6 +133,129 @@ async def test_a_commit_that_fails_leaves_no_transaction_behind(tmp_path: Path) 
         await log.flush()
         assert log.fault is None
         assert len(await log.read(0, 99, 99)) == 8
+
+
+async def test_a_flush_that_is_broken_off_while_it_writes_writes_nothing_twice(tmp_path: Path) -> None:
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    async with EventLog(tmp_path, ManualClock()) as log:
+        write = log._write
+
+        def slowly(*given: Any) -> None:
+            loop.call_soon_threadsafe(begun.set)
+            go_on.wait(10)
+            write(*given)
+
+        log._write = slowly  # type: ignore[method-assign]
+        log.offer(lambda: event(1))
+        log.keep_place(Bookmark("m1", "alarms", b"one"))
+        flushing = asyncio.ensure_future(log.flush())
+        await begun.wait()
+        flushing.cancel()
+        loop.call_later(0.05, go_on.set)
+        with pytest.raises(asyncio.CancelledError):
+            await flushing
+        log._write = write  # type: ignore[method-assign]
+    async with EventLog(tmp_path, ManualClock()) as log:
+        assert times(await log.read(0, 9, 9)) == [1]
+        assert await log.bookmark("m1", "alarms") == b"one"
+
+
+def place(body: bytes, log: str = "alarms", source: str = "m1") -> Bookmark:
+    return Bookmark(source, log, body)
+
+
+async def test_a_bookmark_is_where_it_was_put_last_before_and_after_it_is_written(tmp_path: Path) -> None:
+    async with EventLog(tmp_path, ManualClock()) as log:
+        assert await log.bookmark("m1", "alarms") == b""
+        for body in (b"one", b"two"):
+            log.keep_place(place(body))
+            assert await log.bookmark("m1", "alarms") == body
+            await log.flush()
+            assert await log.bookmark("m1", "alarms") == body
+        log.keep_place(place(b"other", "sags"))
+    async with EventLog(tmp_path, ManualClock()) as log:
+        assert await log.bookmark("m1", "alarms") == b"two"
+        assert await log.bookmark("m1", "sags") == b"other"
+        assert await log.bookmark("m2", "sags") == b""
+
+
+async def test_a_bookmark_is_on_the_disk_with_the_events_before_it_or_not_at_all(tmp_path: Path) -> None:
+    async with EventLog(tmp_path, ManualClock()) as log:
+        await filled(log, event(1))
+        file = log._file
+        assert file is not None
+        pages = await log._work(lambda: file.execute("PRAGMA max_page_count = 1").fetchone()[0])
+        log.offer(lambda: event(2, body=bytes(9000)))
+        log.keep_place(place(b"two"))
+        await log.flush()
+        assert isinstance(log.fault, StoreFull)
+        with sqlite3.connect(tmp_path / FILE) as other:
+            assert other.execute("SELECT COUNT(*) FROM bookmark").fetchone() == (0,)
+        assert await log.bookmark("m1", "alarms") == b"two"
+        await log._work(lambda: file.execute(f"PRAGMA max_page_count = {pages + 1000}").fetchone())
+        await log.flush()
+        assert times(await log.read(0, 99, 99)) == [1, 2]
+
+
+async def test_bookmarks_that_were_moved_longest_ago_give_way(tmp_path: Path) -> None:
+    async with EventLog(tmp_path, ManualClock(), bookmarks=3) as log:
+        for source in ("m1", "m2", "m3", "m1", "m4"):
+            log.keep_place(place(b"here", source=source))
+            await log.flush()
+        kept = [source for source in ("m1", "m2", "m3", "m4") if await log.bookmark(source, "alarms")]
+        assert kept == ["m1", "m3", "m4"]
+
+
+async def test_a_log_without_bookmarks_goes_on_with_them(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE) as before:
+        before.executescript(
+            """CREATE TABLE event(
+            seq INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, source TEXT NOT NULL, body BLOB NOT NULL);
+            CREATE INDEX event_time ON event(time_ns, seq);
+            INSERT INTO event(time_ns, source, body) VALUES (1, 'm1', x'31');"""
+        )
+    before.close()
+    async with EventLog(tmp_path, ManualClock()) as log:
+        assert await log.bookmark("m1", "alarms") == b""
+        log.keep_place(place(b"here"))
+        await filled(log, event(2))
+        assert times(await log.read(0, 9, 9)) == [1, 2]
+        assert await log.bookmark("m1", "alarms") == b"here"
+
+
+async def test_whoever_tells_many_at_once_can_see_whether_there_is_room(tmp_path: Path) -> None:
+    async with EventLog(tmp_path, ManualClock(), waiting=3) as log:
+        log.offer(lambda: event(1))
+        assert log.has_room(2)
+        assert not log.has_room(3)
+
+
+async def test_a_log_whose_bookmarks_are_damaged_is_kept_aside_and_goes_on(tmp_path: Path) -> None:
+    async with EventLog(tmp_path, ManualClock()) as log:
+        log.keep_place(Bookmark("m1", "alarms", b"here"))
+        await filled(log, event(1))
+    file = sqlite3.connect(tmp_path / FILE)
+    (size,), (root,) = (
+        file.execute(query).fetchone()
+        for query in ("PRAGMA page_size", "SELECT rootpage FROM sqlite_master WHERE name = 'bookmark'")
+    )
+    file.close()
+    data = content(tmp_path / FILE)
+    spoil(tmp_path / FILE, data[: (root - 1) * size] + b"\xee" * size + data[root * size :])
+    async with EventLog(tmp_path, ManualClock()) as log:
+        assert await log.bookmark("m1", "alarms") == b""
+        log.keep_place(Bookmark("m1", "alarms", b"there"))
+        await filled(log, event(2))
+        assert await log.bookmark("m1", "alarms") == b"there"
+    assert (tmp_path / f"{FILE}.damaged-1").exists()
+
+
+async def test_events_of_more_sources_than_a_statement_takes_values(tmp_path: Path) -> None:
+    async with EventLog(tmp_path, ManualClock()) as log:
+        await filled(log, event(1))
+        (kept,) = await log.read(0, 9, 9)
+        assert times(await log.read(0, 9, 9, sources=[kept.source, *(f"m{each}" for each in range(300_000))])) == [1]
 
 
 def spoil(path: Path, data: bytes) -> None:

@@ -15,8 +15,8 @@ from address_space.nodes.standard import TYPES_ID_RANGE
 from address_space.nodes.types_model import IDS_FILE, TypeModel, frozen_ids
 from address_space.nodes.types_nodes import symbols, type_nodes
 
-FROZEN_ROWS = 488
-FROZEN_DIGEST = "64f18df26a68dcc29edf8963bac3cc5065e07fad2cd3ca10c4af4cc029845a8d"
+FROZEN_ROWS = 495
+FROZEN_DIGEST = "267e9d16c98c01f655f7b9d3f8940f072b14c7aabbc9b02590337fc5869d03cb"
 """The first rows of the id file as released; new rows are appended, and these never change."""
 
 WELL_KNOWN = {
@@ -56,6 +56,7 @@ WELL_KNOWN = {
     "ConfigurationChangedEventType": 4005,
     "MeterStatusEventType": 4006,
     "CounterAnomalyEventType": 4007,
+    "MeterLogEventType": 4008,
     "Feeds": 4501,
     "MeasuredBy": 4502,
 }

@@ -129,7 +129,7 @@ async def _bench(*, framer: str) -> AsyncIterator[Bench]:
     meter = ByteDevice(rtu=framer == "rtu")
     server = await asyncio.start_server(meter.serve, "127.0.0.1", 0)
     meter.port = server.sockets[0].getsockname()[1]
-    options = Options(host="127.0.0.1", port=meter.port, framer=framer, timeout_ms=150)  # type: ignore[arg-type]
+    options = Options(host="127.0.0.1", port=meter.port, framer=framer, timeout_ms=500)  # type: ignore[arg-type]
     clock = SystemClock()
     driver = ModbusDriver("bus", options, Lines(clock).link("bus", options), clock)
     await driver.open()

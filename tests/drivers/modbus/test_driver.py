@@ -58,7 +58,7 @@ async def test_a_late_answer_is_never_taken_for_the_next_ones(bench: Any, compil
 
     async def tardy(device: Any, asked: Any) -> None:
         stale = device.frame(asked, bytes([3, 6]) + bytes.fromhex("000000000001"))
-        late.append(asyncio.get_running_loop().call_later(0.2, device.raw, stale))
+        late.append(asyncio.get_running_loop().call_later(0.6, device.raw, stale))
 
     bench.device.behaviour = tardy
     with pytest.raises(NoAnswer):
@@ -100,7 +100,7 @@ async def test_a_stale_frame_gives_the_answer_no_more_time(tcp: Any, compiled: A
 
     async def stale_then_late(device: Any, asked: Any) -> None:
         device.send(asked, bytes([3, 6]) + bytes(6), transaction=asked.transaction + 7)
-        loop.call_later(0.3, device.send, asked, bytes([3, 6]) + bytes(6))
+        loop.call_later(0.8, device.send, asked, bytes([3, 6]) + bytes(6))
 
     tcp.device.behaviour = stale_then_late
     with pytest.raises(BadFrame, match="other transactions"):

@@ -175,7 +175,7 @@ async def test_a_pymodbus_client_reads_the_simulated_meters_file(framing: Framin
         answered = await client.read_file_record(records, device_id=1)
         client.close()
         assert not answered.isError()
-        held = [fleet.meter("m1").device.logbooks[0].slot(slot, NOW_MS) for slot in (0, 1, 499)]  # type: ignore[union-attr]
+        held = [fleet.meter("m1").device.shelves[0].slot(slot, NOW_MS) for slot in (0, 1, 499)]  # type: ignore[union-attr]
         assert [record.record_data for record in answered.records] == held
 
 
@@ -197,7 +197,7 @@ class wire:  # noqa: N801 - used as a function
     """An open wire to a port of this machine."""
 
     def __init__(self, port: int, framer: str = "tcp") -> None:
-        options = Options(host="127.0.0.1", port=port, framer=framer, timeout_ms=150)  # type: ignore[arg-type]
+        options = Options(host="127.0.0.1", port=port, framer=framer, timeout_ms=500)  # type: ignore[arg-type]
         clock = SystemClock()
         self.wire = Wire("bus", options, Lines(clock).link("bus", options), clock)
 

@@ -120,7 +120,13 @@ async def meter(
     fleet = Fleet([SimulatedMeter("m1", profile, endpoint, "1", ratio)], clock)
     async with fleet:
         options = Options.model_validate(
-            {"host": "127.0.0.1", "port": fleet.port(endpoint), "framer": framing.value, "timeout_ms": 300, "gap_ms": 0}
+            {
+                "host": "127.0.0.1",
+                "port": fleet.port(endpoint),
+                "framer": framing.value,
+                "timeout_ms": 3000,
+                "gap_ms": 0,
+            }
         )
         driver = ModbusDriver("bus", options, Lines(clock).link("bus", options), clock)
         device = Device(UnitHandle(7), 0, "meter 1", compile_profile(profile), "1", ratio, TASHKENT)

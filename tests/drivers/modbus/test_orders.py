@@ -95,7 +95,7 @@ async def yard(compiled: Any) -> AsyncIterator[Yard]:
     unit = ModbusUnit(Meter(Installation("m1"), 1), make_layout(profile, (1.0, 1.0)))
     server = ModbusServer("127.0.0.1", 0, {1: unit}, clock)
     await server.start()
-    options = plugin.options(host="127.0.0.1", port=server.port, timeout_ms=150)
+    options = plugin.options(host="127.0.0.1", port=server.port, timeout_ms=500)
     driver = plugin.create("bus", options, Lines(clock))
     device = Device(UnitHandle(1), 0, "m1", profile, "1")
     async with Channel("bus", driver, plugin.line(options), clock) as channel:

@@ -94,7 +94,7 @@ class Bus:
 @pytest.fixture(params=["rtu", "ascii"])
 async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
     near, far = pair()
-    options = Options(transport="serial", device="line", framer=request.param, timeout_ms=80)
+    options = Options(transport="serial", device="line", framer=request.param, timeout_ms=500)
     made = Bus(request.param, ModbusDriver("bus", options, near, SystemClock()), near, far)
     await made.driver.open()
     serving = asyncio.create_task(made.serve(), name="meter")

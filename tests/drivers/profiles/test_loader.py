@@ -123,6 +123,8 @@ def test_a_circle_of_profiles_is_told(site: Path) -> None:
         ("uint16, unit: V}", "uint16, unit: V", "not YAML"),
         ("  VoltageL1", "  Frequency: {at: 2, type: uint16, unit: Hz}\n  Frequency", "Frequency stands twice"),
         ("profile: own/meter", "profile: own/metre", "belongs"),
+        ("profile: own/meter\n", "", "it is called; begin the file with `profile: own/meter`"),
+        ("profile: own/meter", "profile:", "the key `profile` is missing"),
         ("range: [0, 500000]", "range: [5, 0]", "range must be"),
         ("at: 0, type: uint16, unit: V", "unit: V", "does not say where it is found"),
         ("at: 0, ", "at: 0, class: often, ", "fast"),

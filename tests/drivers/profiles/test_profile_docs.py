@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from drivers.codec import NumberType, Order
 from drivers.modbus import Options, compile_profile
-from drivers.profiles import COMMANDS, Danger, PollClass, modbus_logs, modbus_steps, schema
+from drivers.profiles import COMMANDS, Danger, PollClass, modbus_event_logs, modbus_logs, modbus_steps, schema
 from drivers.profiles import modbus_schema as modbus
 from drivers.profiles.build import build_profile
 from drivers.profiles.document import parse_document
@@ -29,6 +29,11 @@ MODELS: list[type[BaseModel]] = [
     *(getattr(modbus, name) for name in ("RatioEntry", "Section", "Rule", "ClockEntry")),
     *(getattr(modbus_steps, name) for name in ("WriteEntry", "ArgumentEntry", "ReadBackEntry", "ClockCheckEntry")),
     *(getattr(modbus_logs, name) for name in ("LogEntry", "LogTimeEntry", "LogPointerEntry", "LogChecksumEntry")),
+    *(
+        getattr(modbus_event_logs, name)
+        for name in ("EventLogEntry", "EventCodeEntry", "EventNumberEntry", "EventTexts")
+    ),
+    modbus_event_logs.EventDetailEntry,
     schema.SerialEntry,
     Options,
 ]
@@ -89,3 +94,11 @@ def test_the_commands_on_the_page_are_sound() -> None:
     )
     compiled = compile_profile(build_profile(parse_document(f"{head}{section}{text}", "page.yaml")))
     assert set(compiled.commands) == {"open_supply", "set_clock"}
+
+
+def test_the_log_of_events_on_the_page_is_sound() -> None:
+    (text,) = [block.split("```")[0] for block in PAGE.split("```yaml\n") if "event_logs:" in block.split("```")[0]]
+    head = "profile: a/b\nvendor: A\nmodel: B\nprotocol: modbus\nsource: [{document: this page}]\n"
+    points = "points: {CurrentL1: {at: 0, type: uint16, unit: A}}\n"
+    (table,) = compile_profile(build_profile(parse_document(head + points + text, "page.yaml"))).makes[0].event_logs
+    assert (table.name, table.count, table.every_s, sorted(table.codes)) == ("alarms", 500, 900, [0x01, 0x10, 0x81])

@@ -35,7 +35,7 @@ class Wire:
         self.writer.write(join(self.framing, Frame(transaction, unit, pdu)))
 
     async def take(self, size: int) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.reader.readexactly(size)
 
     async def answer(self) -> Frame:
@@ -46,7 +46,7 @@ class Wire:
 
     async def rest(self) -> bytes:
         """Everything until the server closes."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             try:
                 return await self.reader.read()
             except ConnectionResetError:

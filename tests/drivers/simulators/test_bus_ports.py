@@ -19,7 +19,7 @@ from drivers.transport import Parity, SerialSettings
 
 METER = "000000000001"
 ASK = encode(Frame(METER, 0x11, bytes.fromhex("00000100")))
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 
 
 def bus_of(settings: SerialSettings | None = None) -> SimulatedBus:

@@ -60,7 +60,7 @@ async def ask(port: int, request: bytes, size: int = 200) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await reader.read(size)
     finally:
         writer.close()
@@ -130,7 +130,7 @@ async def test_a_modem_registers_and_answers_whoever_it_called(library: ProfileL
     hub = await asyncio.start_server(lambda *both: calls.put_nowait(both), "127.0.0.1", 0)
     modem = Modem("127.0.0.1", hub.sockets[0].getsockname()[1], b"REG1;", b"!", heartbeat_s=0.05, redial_s=0.05)
     end = BusEndpoint(modem)
-    async with Fleet([electricity(library, end)], SystemClock()) as fleet, asyncio.timeout(10):
+    async with Fleet([electricity(library, end)], SystemClock()) as fleet, asyncio.timeout(60):
         for _ in range(2):
             reader, writer = await calls.get()
             assert await reader.readexactly(6) == b"REG1;!"
