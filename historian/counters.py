@@ -22,6 +22,12 @@ NEAR_END = 0.1
 """Without a rating, a step back is a roll-over from the last tenth of the register into its first."""
 RETURNS_WITHIN = 6
 """So many readings after the last one before a jump it may still turn out to have been a longer glitch."""
+STAYS_BACK = 4
+"""So many readings that lie back by no more than rounding, and the register is taken at its word."""
+CALM = RETURNS_WITHIN
+"""After so many readings of which each simply follows the one before, nothing that came before them has any say: the
+second is the last one that all is booked to, the fifth is where it stands by itself, with the sixth no jump can still
+turn out to have been a glitch."""
 
 
 class Move(Enum):
@@ -100,6 +106,8 @@ class Counter:
         """Where it stood before the last jump: should it return there, the jump was a longer glitch."""
         self._since_origin = 0.0
         self._after_origin = 0
+        self._lying_back = 0
+        """Readings in a row that lay back by rounding."""
         self._held: tuple[_Reading, Advance] | None = None
         """What was booked last where no rating bounds it, and where the register stood before: a spike shows only when
         the next reading takes it back."""
@@ -168,7 +176,8 @@ class Counter:
 
     def _book(self, before: _Reading, now: _Reading, amount: float, move: Move) -> list[Advance]:
         """Book a step; what is held back is settled already."""
-        back = now.value < before.value and move is Move.NORMAL
+        back = now.value < before.value and move is Move.NORMAL and self._lying_back < STAYS_BACK - 1
+        self._lying_back = self._lying_back + 1 if back else 0
         self._last = _Reading(now.time_ms, before.value) if back else now
         self._since_origin += amount
         self.followed = True
@@ -272,17 +281,33 @@ def advances(
     return found + counter.finish()
 
 
-def trusted(
+def calm(
     times_ms: NDArray[np.int64], values: NDArray[np.float64], limits: Limits, changes: Sequence[RatioChange] = ()
-) -> int:
-    """Place of the first reading that the next one follows, else of the last: what came before it may be a glitch."""
-    for place in range(len(times_ms) - 1):
-        counter = Counter(limits, changes)
-        counter.feed(int(times_ms[place]), float(values[place]))
-        counter.feed(int(times_ms[place + 1]), float(values[place + 1]))
-        if counter.followed:
-            return place
-    return max(len(times_ms) - 1, 0)
+) -> NDArray[np.bool_]:
+    """Which readings are the last of `CALM` that each simply follow the one before."""
+    found = np.zeros(len(times_ms), np.bool_)
+    if len(times_ms) >= CALM:
+        run = np.lib.stride_tricks.sliding_window_view(follows(times_ms, values, limits, changes), CALM - 1)
+        found[CALM - 1 :] = run.all(axis=1)
+    return found
+
+
+def follows(
+    times_ms: NDArray[np.int64], values: NDArray[np.float64], limits: Limits, changes: Sequence[RatioChange] = ()
+) -> NDArray[np.bool_]:
+    """Which readings but the first simply follow the one before, whatever came before that."""
+    steps, spans = np.diff(values), np.diff(times_ms)
+    found: NDArray[np.bool_] = steps >= 0
+    if limits.per_hour:
+        found &= steps <= limits.per_hour * MARGIN * spans / HOUR_MS
+    ends = np.full(len(values), limits.rollover)
+    for change in changes:
+        ends[times_ms < change.at_ms] /= change.factor
+        found &= (times_ms[1:] < change.at_ms) | (times_ms[:-1] >= change.at_ms)
+    if limits.rollover:
+        out = (values < 0) | (values > ends)
+        found &= out[1:] == out[:-1]
+    return found
 
 
 def _all_normal(times: NDArray[np.int64], values: NDArray[np.float64], limits: Limits) -> bool:

@@ -49,6 +49,7 @@ class Afresh:
         self._uid = uid
         self._quantity = quantity
         self._field = field_of(quantity)
+        self._register = beside.Register(self._field, limits, changes)
         self._zone = zone
         self._limits = limits
         self._changes = {self._field: changes} if changes else {}
@@ -102,9 +103,10 @@ class Afresh:
         )
         if shape is not COUNTER:
             return summarised(shape, rows, 1, edges_ms)
+        register = self._register
         around = Around(
-            await beside.before(self._reader, self._uid, self._field, int(edges_ms[0])),
-            await beside.after(self._reader, self._uid, self._field, int(edges_ms[-1])),
+            beside.since_calm(register, await beside.before(self._reader, self._uid, register, int(edges_ms[0]))),
+            beside.until_calm(register, await beside.after(self._reader, self._uid, register, int(edges_ms[-1]))),
         )
         figures, _ = repaired(0, rows, {self._field: around}, [self._limits], self._changes, edges_ms)
         return figures

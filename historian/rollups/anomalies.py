@@ -102,6 +102,12 @@ class AnomalyTable:
             self._prune()
         return new, bool(new or gone)
 
+    def units(self, span: tuple[int, int]) -> Numbers:
+        """Units of which there is anything in [start, end), ascending."""
+        query = "SELECT DISTINCT p FROM anomaly WHERE t >= ? AND t < ? ORDER BY p"
+        rows = self._file.connection.execute(query, span).fetchall()
+        return np.array([unit for (unit,) in rows], np.int64)
+
     def listed(
         self, uids: Sequence[str] | None, span: tuple[int, int], moves: Sequence[Move], most: int
     ) -> list[tuple[str, Jump]]:

@@ -4,6 +4,7 @@
     d_e d_i  days: a row for each unit and month, key = month << 32 | unit (months since year 0), 31 buckets
     dirty    hours of unit-days that wait to be computed again, as bits; doing: those that are being computed
     anomaly  registers that did not simply go on; untold: those of them that nobody was told of yet
+    unrest   until when registers were not calm
 
 e is energy, i is inst. A row carries the layout of its fields and its CRC-32.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from historian.calendar import Width
 from historian.errors import DamagedHistory, WrongFormat
 from historian.rollups import codec
-from historian.rollups.figures import Figure, Figures, Shape, composed, empty
+from historian.rollups.figures import Figures, Shape, composed, empty
 from historian.schema import Measurement
 from historian.sqlite.files import PREFIX, connect, connect_reader, listed, not_let, translated
 from historian.sqlite.keeping import DAMAGED_KEPT, identity, restored
@@ -45,9 +46,11 @@ CREATE TABLE IF NOT EXISTS anomaly(p INTEGER, field TEXT, t INTEGER, move TEXT N
 CREATE INDEX IF NOT EXISTS anomaly_time ON anomaly(t);
 CREATE TABLE IF NOT EXISTS untold(p INTEGER, field TEXT, t INTEGER, PRIMARY KEY(p, field, t)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS untold_time ON untold(t);
+CREATE TABLE IF NOT EXISTS unrest(p INTEGER, field TEXT, t INTEGER NOT NULL, PRIMARY KEY(p, field)) WITHOUT ROWID;
 """
 
 Numbers = NDArray[np.int64]
+Known = NDArray[np.bool_] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,12 +194,24 @@ class RollupFile:
             self.connection.execute("INSERT OR REPLACE INTO meta(name, value) VALUES (?, ?)", (name, value))
 
     def forget_all(self) -> None:
-        """Drop all figures: they were made for another time zone. What registers did is the same in every zone."""
-        with self.transaction():
-            for table in self._tables():
-                self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - name from an enumeration
-            for table in ("dirty", "doing", "meta"):
-                self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
+        """Drop all figures: they were made for another time zone. What registers did is the same in every zone.
+
+        Runs in a transaction.
+        """
+        for table in self._tables():
+            self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - name from an enumeration
+        self.forget_notes()
+
+    def forget_notes(self) -> None:
+        """Drop what waits and what is noted of how far all is. Runs in a transaction."""
+        for table in ("dirty", "doing", "meta"):
+            self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
+
+    def forget(self, width: Width, measurement: Measurement, periods: Iterable[int]) -> None:
+        """Drop the rows of these periods. Runs in a transaction."""
+        query = f"DELETE FROM {_table(width, measurement)} WHERE key >= ? AND key <= ?"  # noqa: S608 - from an enumeration
+        with translated(str(self.path)):
+            self.connection.executemany(query, ((period << 32, period << 32 | _LOW) for period in periods))
 
     # figures
 
@@ -259,30 +274,36 @@ class RollupFile:
         return found
 
     def splice(
-        self, width: Width, period: int, buckets: int, first: int, units: Numbers, new: Figures
+        self, width: Width, period: int, buckets: int, first: int, units: Numbers, new: Figures, known: Known = None
     ) -> list[tuple[Numbers, Figures]]:
-        """Put figures into the units' rows from bucket `first` on; gives the whole rows. Runs in a transaction."""
+        """Put figures into the units' rows from bucket `first` on; gives the whole rows. Runs in a transaction.
+
+        known  shape (units, fields), None for all: what is not known stays as it was
+        """
         shape, count = new.shape, new.data.shape[3]
         rows: list[tuple[Numbers, Figures]] = []
-        known = np.zeros(len(units), np.bool_)
+        stored = np.zeros(len(units), np.bool_)
         order = np.argsort(units)
         for packed in self.load(width, shape.measurement, period, units):
             place = order[np.searchsorted(units[order], packed.units)]
             old = self._decoded(width, period, shape, packed, buckets)
             if old is None:
                 continue
-            known[place] = True
+            stored[place] = True
             fields = (*packed.fields, *(field for field in new.fields if field not in packed.fields))
             whole = old if len(fields) == len(packed.fields) else widened(old, fields)
             columns = [fields.index(field) for field in new.fields]
-            whole.data[:, columns, :, first : first + count] = _kept_or_new(
-                shape, whole.data[:, columns, :, first : first + count], new.data[place]
-            )
+            part = new.data[place]
+            if known is not None:
+                part = np.where(known[place][:, :, None, None], part, whole.data[:, columns, :, first : first + count])
+            whole.data[:, columns, :, first : first + count] = part
             rows.append((packed.units, whole))
-        fresh = np.flatnonzero(~known)
+        fresh = np.flatnonzero(~stored)
         if len(fresh):
             whole = empty(shape, new.fields, len(fresh), buckets)
-            whole.data[..., first : first + count] = new.data[fresh]
+            part = whole.data[..., first : first + count]
+            chosen = np.True_ if known is None else known[fresh][:, :, None, None]
+            part[...] = np.where(chosen, new.data[fresh], part)
             rows.append((units[fresh], whole))
         for numbers, whole in rows:
             self._store(width, period, numbers, whole)
@@ -350,21 +371,6 @@ class RollupFile:
 
     def _tables(self) -> list[str]:
         return [_table(width, measurement) for width in _LETTER for measurement in PREFIX]
-
-
-def _kept_or_new(shape: Shape, old: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.float64]:
-    """New figures, but the old consumption of registers that nothing at all is known of: it came from further away."""
-    if Figure.DELTA not in shape.figures:
-        return new
-    delta, quality = shape.place(Figure.DELTA), shape.place(Figure.QUALITY)
-    bare = (new[:, :, shape.place(Figure.COUNT)] == 0).all(axis=2) & np.isnan(new[:, :, delta]).all(axis=2)
-    if not bare.any():
-        return new
-    found = new.copy()
-    found[:, :, delta] = np.where(bare[:, :, None], old[:, :, delta], new[:, :, delta])
-    both = old[:, :, quality].astype(np.int64) | new[:, :, quality].astype(np.int64)
-    found[:, :, quality] = np.where(bare[:, :, None], both, new[:, :, quality])
-    return found
 
 
 def widened(figures: Figures, fields: tuple[str, ...]) -> Figures:

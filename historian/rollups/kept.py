@@ -21,8 +21,8 @@ from historian.rollups.anomalies import AnomalyTable
 from historian.rollups.file import FILE, RollupFile
 from historian.rollups.options import Anomaly
 from historian.rollups.recent import anomaly
+from historian.rollups.rezone import CLOSED_DAY, SETTLED, ZONE
 from historian.rollups.waiting import WaitingHours
-from historian.rollups.worker import CLOSED_DAY, SETTLED, ZONE
 from historian.schema import measurement_of
 from historian.sqlite.files import translated
 

@@ -24,43 +24,83 @@ class Touched(NamedTuple):
     hours: Numbers
 
 
+class Arrivals(NamedTuple):
+    """Readings of units, shape (n,) each.
+
+    source  number of the set of registers that it carries, `NO_REGISTERS` where it has none
+    usable  whether any of them says what it shows; `whole`: whether all of them do
+    """
+
+    unit: Numbers
+    time_ms: Instants
+    source: Numbers
+    usable: NDArray[np.bool_]
+    whole: NDArray[np.bool_]
+
+    def chosen(self, which: NDArray[np.bool_]) -> Arrivals:
+        """Some of them."""
+        return Arrivals(
+            self.unit[which], self.time_ms[which], self.source[which], self.usable[which], self.whole[which]
+        )
+
+
+NO_REGISTERS = -1
+MOST_SOURCES = 64
+"""Readings of further sets of registers are not remembered, and open more hours than they need."""
+
+
 class Marks:
     """Marks in memory, of the few days that readings arrive for as they are made."""
 
     def __init__(self, days: Days) -> None:
         self._days = days
         self._words: dict[int, NDArray[np.uint32]] = {}
-        self._newest_ms = np.zeros(0, np.int64)
+        self._read_ms = np.zeros(0, np.int64)
+        """By unit: nothing was read of its registers later."""
+        self._whole_ms: dict[int, Instants] = {}
+        """By source and unit, a reading of which all registers were usable, and that nothing was written over."""
+        self._computed_ms = np.zeros(0, np.int64)
+        """By unit: no hours that ended later were computed, but such as wait."""
         self.units = 0
         """Numbers of units are below this."""
 
-    def grow(self, units: int) -> None:
-        """There are more units."""
+    def grow(self, units: int, read_ms: int = 0) -> None:
+        """There are more units, of which nothing was read later than `read_ms`."""
         if units > self.units:
+            before = len(self._read_ms)
             self.units = max(units, self.units * 5 // 4)
-            self._newest_ms = _grown(self._newest_ms, self.units)
+            self._read_ms, self._computed_ms = (
+                _grown(values, self.units) for values in (self._read_ms, self._computed_ms)
+            )
+            self._read_ms[before:] = read_ms
+            self._whole_ms = {source: _grown(values, self.units) for source, values in self._whole_ms.items()}
             self._words = {day: _grown(words, self.units) for day, words in self._words.items()}
 
-    def touched(
-        self, unit: Numbers, time_ms: Instants, counts: NDArray[np.bool_] | None = None, *, late: bool = False
-    ) -> Touched:
+    def touched(self, arrivals: Arrivals, *, late: bool = False) -> Touched:
         """Hours whose figures depend on readings: their own, and those next to them whose consumption they share.
 
-        `counts`: which readings say what a register shows, None for all; the others share nothing.
+        A failed reading is one too where a good one may have stood in its place.
         `late`: there may be newer ones in the store, though none arrived.
         """
-        shares = np.True_ if counts is None else counts
+        unit, time_ms = arrivals.unit, arrivals.time_ms
+        registers = arrivals.source != NO_REGISTERS
         day = self._days.numbers(time_ms)
         start = self._days.starts(day)
         hour = (time_ms - start) // HOUR_MS
-        newest = self._newest_ms[unit]
         begin = start + hour * HOUR_MS
-        follows = (newest >= begin) & (newest < time_ms)
-        first = np.flatnonzero(~follows & shares)
-        behind = np.flatnonzero(((newest > time_ms) | late) & shares)
+        if late:
+            first = behind = np.flatnonzero(registers)
+        else:
+            inside = self._read_ms[unit] >= time_ms
+            shares = registers & (arrivals.usable | inside)
+            first = np.flatnonzero(shares & ~self._follows(arrivals, begin))
+            behind = np.flatnonzero(shares & inside)
         before_ms = begin[first] - 1
         before = self._days.numbers(before_ms)
         next_ms = np.minimum(begin[behind] + HOUR_MS, self._days.starts(day[behind] + 1))
+        if late:  # as many as doubts.TAIL_MS
+            further_ms = np.minimum(next_ms + HOUR_MS, self._days.starts(self._days.numbers(next_ms) + 1))
+            next_ms, behind = np.concatenate([next_ms, further_ms]), np.concatenate([behind, behind])
         after = self._days.numbers(next_ms)
         return Touched(
             np.concatenate([day, before, after]),
@@ -84,13 +124,36 @@ class Marks:
         """The same hours of many units wait."""
         self._of(day)[units] |= np.uint32(hours)
 
-    def arrived(self, unit: Numbers, time_ms: Instants) -> None:
-        """Readings of registers are stored."""
-        np.maximum.at(self._newest_ms, unit, time_ms)
+    def arrived(self, arrivals: Arrivals) -> None:
+        """Readings are stored."""
+        arrivals = arrivals.chosen(arrivals.source != NO_REGISTERS)
+        for source in np.unique(arrivals.source[arrivals.source < MOST_SOURCES]).tolist():
+            of_source = arrivals.chosen(arrivals.whole & (arrivals.source == source))
+            if source not in self._whole_ms:
+                self._whole_ms[source] = np.zeros(self.units, np.int64)
+            np.maximum.at(self._whole_ms[source], of_source.unit, of_source.time_ms)
+        if not arrivals.whole.all():
+            failed = arrivals.chosen(~arrivals.whole)
+            for whole_ms in self._whole_ms.values():
+                whole_ms[failed.unit[whole_ms[failed.unit] == failed.time_ms]] = 0
+        np.maximum.at(self._read_ms, arrivals.unit, arrivals.time_ms)
 
-    def newest_ms(self, units: Numbers) -> Instants:
-        """Time of the newest reading of units' registers, 0 where none arrived yet."""
-        found: Instants = self._newest_ms[units]
+    def computed(self, units: Numbers, end_ms: int) -> None:
+        """Hours of units that end at a time were computed."""
+        self._computed_ms[units] = np.maximum(self._computed_ms[units], end_ms)
+
+    def behind(self, units: Numbers, end_ms: int) -> NDArray[np.bool_]:
+        """Of which units hours may be computed that end later."""
+        found: NDArray[np.bool_] = self._computed_ms[units] > end_ms
+        return found
+
+    def _follows(self, arrivals: Arrivals, begin_ms: Instants) -> NDArray[np.bool_]:
+        """Which readings have one of the same registers before them in their hour."""
+        found = np.zeros(len(arrivals.unit), np.bool_)
+        for source, whole_ms in self._whole_ms.items():
+            at = np.flatnonzero(arrivals.source == source)
+            before_ms = whole_ms[arrivals.unit[at]]
+            found[at] = (before_ms >= begin_ms[at]) & (before_ms < arrivals.time_ms[at])
         return found
 
     def due(self, closed_ms: int) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from historian.api import Rows, Sample
 from historian.buckets import consumption
 from historian.calendar import Instants
-from historian.counters import Advance, Limits, Move, RatioChange, advances, trusted
+from historian.counters import Advance, Limits, Move, RatioChange, advances
 from historian.rollups.anomalies import Jump
 from historian.rollups.booking import Bounds, book
 from historian.rollups.figures import COUNTER, Figure, Figures, summarised, usable
@@ -38,7 +38,7 @@ def repaired(
     whole = _joined(rows, around)
     bounds = Bounds(np.array([[limit.rollover for limit in limits]]), np.array([[limit.per_hour for limit in limits]]))
     counts = usable(whole)
-    odd = book(summarised(COUNTER, whole, 1, edges_ms), whole, counts, bounds, edges_ms).odd[0]
+    odd = book(summarised(COUNTER, whole, 1, edges_ms), whole, counts, bounds, edges_ms)[0]
     if changes:
         odd = odd | True
     told: dict[int, list[Advance]] = {}
@@ -47,8 +47,6 @@ def repaired(
     for field in np.flatnonzero(odd).tolist():
         changed = changes.get(rows.fields[field], ())
         at = np.flatnonzero(counts[:, field])
-        outside = int(np.searchsorted(whole.time_ms[at], edges_ms[0]))
-        at = at[trusted(whole.time_ms[at[:outside]], whole.values[at[:outside], field], limits[field], changed) :]
         times, values = whole.time_ms[at], whole.values[at, field]
         found = told[field] = advances(times, values, limits[field], changed)
         for advance in found:
@@ -64,20 +62,25 @@ def repaired(
                 jumps.append(Jump(unit, name, advance.to_ms, advance.move.value, before, shown, amount))
     clean = replace(whole, present=present)
     figures = summarised(COUNTER, clean, 1, edges_ms)
+    read = figures.of(Figure.QUALITY)[0].astype(np.int64)
     book(figures, clean, usable(clean), bounds, edges_ms)
     for field, found in told.items():
-        _override(figures, field, found, edges_ms)
+        _override(figures, field, found, read[field], edges_ms)
     return figures, jumps
 
 
-def _override(figures: Figures, field: int, found: Sequence[Advance], edges_ms: Instants) -> None:
+def _override(
+    figures: Figures, field: int, found: Sequence[Advance], read: NDArray[np.int64], edges_ms: Instants
+) -> None:
+    """Put in what was told of a register; `read` is the quality of what was read in each bucket."""
     real = [advance for advance in found if advance.move is not Move.GLITCH]
     amounts, flags = consumption(real, edges_ms)
     buckets = len(edges_ms) - 1
-    quality = figures.of(Figure.QUALITY)[0, field].astype(np.int64)
-    quality &= ~int(QualityFlag.MISSING | QualityFlag.ESTIMATED)
+    whole = _covered(real, edges_ms) == np.diff(edges_ms)
+    guessed = (flags & int(QualityFlag.ESTIMATED)) > 0
+    quality = np.where(whole & guessed & (read == int(QualityFlag.MISSING)), 0, read)  # as `book` does
     quality |= flags
-    quality |= np.where(_covered(real, edges_ms) < np.diff(edges_ms), int(QualityFlag.MISSING), 0)
+    quality |= np.where(whole, 0, int(QualityFlag.MISSING))
     for advance in found:
         place = int(np.searchsorted(edges_ms, advance.to_ms, "right")) - 1
         if advance.move is Move.GLITCH and 0 <= place < buckets:

@@ -94,8 +94,12 @@ class Rollups:
 
     async def catch_up(self) -> None:
         """Compute all that is due now."""
-        while await self._worker.step():
+        while await self.step():
             pass
+
+    async def step(self) -> bool:
+        """Compute some of what is due; whether there is more to do."""
+        return await self._worker.step()
 
     @property
     def widths(self) -> tuple[Width, ...]:

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from address_space.model.ids import NodeUid
 from historian.api import HistoryWriter, Readings, SeriesIds
-from historian.calendar import Instants
-from historian.rollups.marks import Numbers
+from historian.rollups.marks import MOST_SOURCES, NO_REGISTERS, Arrivals, Numbers
 from historian.schema import Measurement
 
 _BAD = np.uint32(0x80000000)
@@ -30,8 +28,8 @@ class Opener(Protocol):
     async def numbers(self, units: Sequence[NodeUid]) -> Numbers:
         """Its numbers of units."""
 
-    async def opening(self, units: Numbers, time_ms: Instants, counts: NDArray[np.bool_]) -> Opening:
-        """Readings of units are about to be stored; `counts` says which of them have a register's usable value."""
+    async def opening(self, arrivals: Arrivals) -> Opening:
+        """Readings of units are about to be stored."""
 
 
 class Tap:
@@ -41,6 +39,7 @@ class Tap:
         self._writer = writer
         self._opener = opener
         self._numbers = np.zeros(0, np.int64)
+        self._sources: dict[tuple[str, ...], int] = {}
 
     async def series(self, units: Sequence[NodeUid]) -> SeriesIds:
         """The writer's numbers of units."""
@@ -54,12 +53,10 @@ class Tap:
 
     async def write(self, readings: Sequence[Readings]) -> None:
         """Store all or raise HistoryError."""
-        units = [self._numbers[group.series] for group in readings]
-        times = [group.time_ms for group in readings]
-        if not units:
+        if not readings:
             return
-        counts = np.concatenate([_counting(group) for group in readings])
-        opening = await self._opener.opening(np.concatenate(units), np.concatenate(times), counts)
+        parts = [self._arrivals(group) for group in readings]
+        opening = await self._opener.opening(Arrivals(*map(np.concatenate, zip(*parts, strict=True))))
         stored = False
         try:
             await self._writer.write(readings)
@@ -67,9 +64,19 @@ class Tap:
         finally:
             opening.close(stored=stored)
 
-
-def _counting(group: Readings) -> NDArray[np.bool_]:
-    if group.measurement is not Measurement.ENERGY:
-        return np.zeros(len(group.time_ms), np.bool_)
-    found: NDArray[np.bool_] = (~np.isnan(group.values) & ((group.status & _BAD) == 0)).any(axis=1)
-    return found
+    def _arrivals(self, group: Readings) -> Arrivals:
+        units = self._numbers[group.series]
+        if group.measurement is not Measurement.ENERGY:
+            none = np.zeros(len(units), np.bool_)
+            return Arrivals(units, group.time_ms, np.full(len(units), NO_REGISTERS, np.int64), none, none)
+        if group.fields not in self._sources and len(self._sources) < MOST_SOURCES:
+            self._sources[group.fields] = len(self._sources)
+        source = self._sources.get(group.fields, MOST_SOURCES)
+        usable = ~np.isnan(group.values) & ((group.status & _BAD) == 0)
+        return Arrivals(
+            units,
+            group.time_ms,
+            np.full(len(units), source, np.int64),
+            np.asarray(usable.any(axis=1)),
+            np.asarray(usable.all(axis=1)),
+        )

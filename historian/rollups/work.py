@@ -12,15 +12,19 @@ from address_space.model.ids import NodeUid
 from historian.api import RowReader, Rows
 from historian.calendar import Days, Instants, Width
 from historian.counters import HOUR_MS
-from historian.rollups import beside
+from historian.rollups import reach
 from historian.rollups.anomalies import AnomalyTable, Jump
-from historian.rollups.booking import Doubts, book
-from historian.rollups.figures import COUNTER, SHAPES, Figures, Shape, composed, summarised, usable
-from historian.rollups.file import Numbers, RollupFile
+from historian.rollups.beside import Register
+from historian.rollups.booking import book
+from historian.rollups.closely import Closely
+from historian.rollups.doubts import TAIL_MS, in_turn, out_of_turn, seen
+from historian.rollups.figures import COUNTER, SHAPES, Figure, Figures, Shape, composed, empty, summarised, usable
+from historian.rollups.file import Known, Numbers, RollupFile
 from historian.rollups.limits import Changes, Ratings
 from historian.rollups.options import RollupOptions
 from historian.rollups.reading import days_of_month, months_of, slices
-from historian.rollups.repair import Around, repaired
+from historian.rollups.repair import repaired
+from historian.rollups.unrest import UnrestTable, unrest
 from historian.schema import Measurement
 
 
@@ -33,10 +37,12 @@ class Job:
     last: int
     units: Numbers
     uids: Sequence[NodeUid]
-    late: bool
-    """Readings may be stored behind these hours already."""
+    late: NDArray[np.bool_]
+    """Of which units later hours may be computed already."""
     fresh: NDArray[np.bool_]
     """Which units have no readings before these hours."""
+    uneasy: NDArray[np.bool_]
+    """Which units have registers that were not calm before these hours, or are not yet."""
     news_ms: int = 0
     """What registers did before is no news any more."""
 
@@ -57,6 +63,8 @@ class Odd:
     def __init__(self) -> None:
         self.new: list[tuple[NodeUid, Jump]] = []
         self.changed = False
+        self.until_ms: dict[int, int] = {}
+        """By number, until when units that were looked at closely are not calm."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +73,6 @@ class _Look:
 
     place: int
     fields: tuple[str, ...]
-    odd: tuple[str, ...]
 
 
 class Work:
@@ -89,6 +96,8 @@ class Work:
         self._options = options
         self._closed_day = closed_day
         self._finest = Width.QUARTER if options.quarters else Width.HOUR
+        self.kept_day = 0
+        """What lies before stays as it is: its readings are gone."""
 
     async def run(self, job: Job) -> tuple[list[Written], Odd]:
         """Compute and store; what was stored of counters, and what was odd for the first time."""
@@ -98,8 +107,9 @@ class Work:
             return [], odd
         written: list[Written] = []
         looks: list[_Look] = []
+        around_ms = TAIL_MS if job.late.any() else HOUR_MS
         for measurement in (Measurement.ENERGY, Measurement.INST):
-            margin = HOUR_MS if measurement is Measurement.ENERGY else 0
+            margin = around_ms if measurement is Measurement.ENERGY else 0
             found = await self._reader.read_rows(
                 job.uids, measurement, int(edges_ms[0]) - margin, int(edges_ms[-1]) + margin
             )
@@ -148,65 +158,75 @@ class Work:
             return
         dense = Rows(rows.fields, unit.astype(np.int64), rows.time_ms, rows.values, rows.status, rows.present)
         figures = summarised(shape, dense, len(places), edges_ms)
-        plain = np.ones(len(places), np.bool_)
+        plain, known = np.ones(len(places), np.bool_), None
         if shape is COUNTER:
             uids = [job.uids[place] for place in places.tolist()]
-            bounds = self._ratings.bounds(uids, rows.fields)
-            grace_ms = round(self._options.grace_s * 1000)
-            doubts = book(figures, dense, usable(dense), bounds, edges_ms, grace_ms)
-            if job.late:
-                doubts.after[...] |= _bare_ends(dense, len(places), self._end_hours(job), edges_ms)
-            changed = [bool(self._changes(uid)) for uid in uids]
-            plain[:] = ~self._doubted(doubts, job, np.array(changed, np.bool_), looks, places, rows.fields)
+            counts = usable(dense)
+            odd_steps = book(figures, dense, counts, self._ratings.bounds(uids, rows.fields), edges_ms)
+            reads = seen(dense, counts, len(places), edges_ms, self._end_hours(job))
+            changed = np.array([bool(self._changes(uid)) for uid in uids], np.bool_)
+            late, uneasy = job.late[places], job.uneasy[places] | changed
+            if late.any():
+                span = (int(edges_ms[0]) - TAIL_MS, int(edges_ms[-1]) + TAIL_MS)
+                uneasy |= late & np.isin(job.units[places], AnomalyTable(file).units(span))
+            doubtful = np.where(late[:, None], out_of_turn(reads), in_turn(reads, job.fresh[places]))
+            gone = reads.failing & ~(late[:, None] & (reads.before > 0))
+            if gone.any():
+                some = np.flatnonzero(gone.any(axis=1))
+                hours, units = (job.first, job.last), job.units[places[some]]
+                doubtful[some] = np.where(
+                    gone[some],
+                    reach.spoken_for(file, self._days, job.day, hours, units, rows.fields),
+                    doubtful[some],
+                )
+            doubtful |= odd_steps | uneasy[:, None] & reads.concerned
+            plain = ~np.asarray(doubtful.any(axis=1))
+            for row in np.flatnonzero(~plain).tolist():
+                names = tuple(rows.fields[field] for field in np.flatnonzero(reads.concerned[row]).tolist())
+                looks.append(_Look(int(places[row]), names))
+            known = reads.touched | ~np.isnan(figures.of(Figure.DELTA)).all(axis=2)
+            known = known[plain] if not known[plain].all() else None
         if plain.any():
             kept = Figures(shape, figures.fields, figures.data[plain])
             units = job.units[places[plain]]
-            self._store(file, units, kept, edges_ms, written)
+            self._store(file, units, kept, edges_ms, written, known)
             if shape is COUNTER:
                 span = (int(edges_ms[0]), int(edges_ms[-1]))
                 odd.changed |= AnomalyTable(file).replace(units, rows.fields, span, ())[1]
 
-    def _doubted(
-        self,
-        doubts: Doubts,
-        job: Job,
-        changed: NDArray[np.bool_],
-        looks: list[_Look],
-        places: Numbers,
-        fields: tuple[str, ...],
-    ) -> NDArray[np.bool_]:
-        before = doubts.before & ~job.fresh[places][:, None]
-        doubtful = doubts.odd | before | np.broadcast_to(changed[:, None], doubts.odd.shape)
-        if job.late:
-            doubtful |= doubts.after
-        some: NDArray[np.bool_] = np.asarray(doubtful.any(axis=1))
-        for row in np.flatnonzero(some).tolist():
-            names = tuple(fields[field] for field in np.flatnonzero(doubtful[row]).tolist())
-            odd = tuple(fields[field] for field in np.flatnonzero(doubts.odd[row] | changed[row]).tolist())
-            looks.append(_Look(int(places[row]), names, odd))
-        return some
-
     def _store(
-        self, file: RollupFile, units: Numbers, figures: Figures, edges_ms: Instants, written: list[Written]
+        self,
+        file: RollupFile,
+        units: Numbers,
+        figures: Figures,
+        edges_ms: Instants,
+        written: list[Written],
+        known: Known,
     ) -> None:
-        """Figures of the finest buckets between the edges into the rows of all widths. Runs in a transaction."""
+        """Figures of the finest buckets between the edges into the rows of all widths. Runs in a transaction.
+
+        known  shape (units, fields), None for all: of others what is stored stays
+        """
         first, last = self._days.number(int(edges_ms[0])), self._days.number(int(edges_ms[-1]) - 1)
         numbers = np.arange(first, last + 2)
         for place, low, high in slices(self._days.starts(numbers), edges_ms):
             day = int(numbers[place])
+            if day < self.kept_day:
+                continue
             part = Figures(figures.shape, figures.fields, figures.data[..., low:high])
             fine = self._days.edges(day, self._finest)
             hours = self._days.edges(day, Width.HOUR)
             if self._finest is Width.QUARTER:
                 at = int(np.searchsorted(fine, edges_ms[low]))
-                file.splice(Width.QUARTER, day, len(fine) - 1, at, units, part)
+                file.splice(Width.QUARTER, day, len(fine) - 1, at, units, part, known)
                 kept = hours[(hours >= edges_ms[low]) & (hours < edges_ms[high])]
                 part = composed(part, np.searchsorted(edges_ms[low:high], kept))
             at = int(np.searchsorted(hours, edges_ms[low]))
-            rows = file.splice(Width.HOUR, day, len(hours) - 1, at, units, part)
+            rows = file.splice(Width.HOUR, day, len(hours) - 1, at, units, part, known)
             counters = figures.shape is COUNTER
             if counters:
-                written.append(Written(Width.HOUR, hours[at : at + part.data.shape[3]], units, part))
+                told = part if known is None else _only(part, known)
+                written.append(Written(Width.HOUR, hours[at : at + part.data.shape[3]], units, told))
             if day < self._closed_day():
                 self.close_day(file, day, rows, written)
 
@@ -226,7 +246,7 @@ class Work:
         units = np.array([unit], np.int64)
         with file.transaction():
             for day in days_of_month(self._days, month):
-                if day < self._closed_day():
+                if self.kept_day <= day < self._closed_day():
                     hours = len(self._days.edges(day, Width.HOUR)) - 1
                     for shape in SHAPES.values():
                         self.close_day(file, day, file.rows(Width.HOUR, day, shape, units, hours), [])
@@ -234,40 +254,37 @@ class Work:
     # one unit, closely
 
     async def _look(self, job: Job, look: _Look, edges_ms: Instants, written: list[Written], odd: Odd) -> None:
-        uid, number = job.uids[look.place], int(job.units[look.place])
-        start_ms, end_ms = int(edges_ms[0]), int(edges_ms[-1])
-        for field in look.fields:
-            before = await beside.before(self._reader, uid, field, int(edges_ms[0]))
-            after = await beside.after(self._reader, uid, field, int(edges_ms[-1]))
-            steps = 2 if field in look.odd else 1
-            if before:
-                start_ms = min(start_ms, before[-steps:][0].time_ms)
-            if after:
-                end_ms = max(end_ms, after[:steps][-1].time_ms)
-        wide_ms = self._wide(start_ms, end_ms)
+        uid, number, late = job.uids[look.place], int(job.units[look.place]), bool(job.late[look.place])
+        span = (int(edges_ms[0]), int(edges_ms[-1]))
+        near = Closely(self._reader, uid, self._registers(uid, look.fields), span, behind=late)
+        wide_ms = self._wide(*await near.opened(self._on_file, self._days, number))
         found = await self._reader.read_rows([uid], Measurement.ENERGY, int(wide_ms[0]), int(wide_ms[-1]))
         rows = found[0] if found else _no_rows(look.fields)
-        around: dict[str, Around] = {}
-        read = {rows.fields[place] for place in np.flatnonzero(usable(rows).any(axis=0)).tolist()}
-        for field in rows.fields:
-            if field not in read and field not in look.fields:
-                continue
-            before = await beside.before(self._reader, uid, field, int(wide_ms[0]))
-            after = await beside.after(self._reader, uid, field, int(wide_ms[-1]))
-            around[field] = Around(before, after)
-        bounds = self._ratings.bounds([uid], rows.fields)
-        limits = [self._ratings.limits(bounds, 0, field) for field in range(len(rows.fields))]
+        registers = self._registers(uid, rows.fields)
+        around = await near.around((int(wide_ms[0]), int(wide_ms[-1])))
+        limits = [register.limits for register in registers]
+        units, known = np.array([number], np.int64), np.array([[field in around for field in rows.fields]])
 
         def compute(file: RollupFile) -> None:
             figures, jumps = repaired(number, rows, around, limits, self._changes(uid), wide_ms)
+            jumps = [jump for jump in jumps if jump.field in around]
+            until_ms, seen_ms = unrest(registers, rows, around)
             with file.transaction():
-                self._store(file, np.array([number], np.int64), figures, wide_ms, written)
-                span, units = (int(wide_ms[0]), int(wide_ms[-1])), np.array([number], np.int64)
-                new, changed = AnomalyTable(file).replace(units, rows.fields, span, jumps, job.news_ms)
+                self._store(file, units, figures, wide_ms, written, None if known.all() else known)
+                within = (int(wide_ms[0]), int(wide_ms[-1]))
+                new, changed = AnomalyTable(file).replace(units, look.fields, within, jumps, job.news_ms)
+                odd.until_ms[number] = UnrestTable(file).note(number, until_ms, seen_ms, newest=not late)
             odd.new.extend((uid, jump) for jump in new)
             odd.changed |= changed
 
         await self._on_file(compute)
+
+    def _registers(self, uid: NodeUid, fields: tuple[str, ...]) -> list[Register]:
+        bounds, changes = self._ratings.bounds([uid], fields), self._changes(uid)
+        return [
+            Register(field, self._ratings.limits(bounds, 0, place), changes.get(field, ()))
+            for place, field in enumerate(fields)
+        ]
 
     def _wide(self, start_ms: int, end_ms: int) -> Instants:
         """Edges of the finest buckets, whole hours, from the one that holds the start to the one with the end."""
@@ -281,30 +298,11 @@ class Work:
         return chosen
 
 
-def _bare_ends(rows: Rows, units: int, end_hours: tuple[int, int], edges_ms: Instants) -> NDArray[np.bool_]:
-    """Registers, shape (units, fields), without a reading in the first or the last hour, but with one just beyond it:
-    the hour of that one has its share of the same way, and is not among these."""
-    counts, time_ms = usable(rows), rows.time_ms
-    begin, end = int(edges_ms[0]), int(edges_ms[-1])
-
-    def some(chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        found = np.zeros((units, counts.shape[1]), np.bool_)
-        np.logical_or.at(found, rows.unit[chosen], counts[chosen])
-        return found
-
-    first = some(time_ms < begin) & ~some((time_ms >= begin) & (time_ms < end_hours[0]))
-    last = some(time_ms >= end) & ~some((time_ms >= end_hours[1]) & (time_ms < end))
-    return first | last | _failed(rows, counts, units, edges_ms)
-
-
-def _failed(rows: Rows, counts: NDArray[np.bool_], units: int, edges_ms: Instants) -> NDArray[np.bool_]:
-    """Registers with a bucket of nothing but failed readings: one of them may stand where a good one did."""
-    at = np.flatnonzero((rows.time_ms >= edges_ms[0]) & (rows.time_ms < edges_ms[-1]))
-    place = (rows.unit[at], np.searchsorted(edges_ms, rows.time_ms[at], "right") - 1)
-    good, failed = (np.zeros((units, len(edges_ms) - 1, counts.shape[1]), np.bool_) for _ in range(2))
-    np.logical_or.at(good, place, counts[at])
-    np.logical_or.at(failed, place, rows.present[at] & ~counts[at])
-    return np.asarray((failed & ~good).any(axis=1))
+def _only(figures: Figures, known: NDArray[np.bool_]) -> Figures:
+    """The same without registers that are not known."""
+    found = empty(figures.shape, figures.fields, figures.data.shape[0], figures.data.shape[3])
+    np.copyto(found.data, figures.data, where=known[:, :, None, None])
+    return found
 
 
 def _no_rows(fields: tuple[str, ...]) -> Rows:

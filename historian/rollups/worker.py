@@ -13,12 +13,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from address_space.model.clock import Clock
 from address_space.model.ids import NodeUid
 from historian.api import RowReader
-from historian.calendar import DAY_MS, LAST_MS, Days, Instants, Width
+from historian.calendar import DAY_MS, LAST_MS, Days, Width
 from historian.counters import ANOMALIES, HOUR_MS, Move
 from historian.errors import HistoryError, StoreClosed
 from historian.leap import LeapGuard
@@ -27,10 +26,13 @@ from historian.rollups.figures import SHAPES, Figure
 from historian.rollups.file import RollupFile
 from historian.rollups.limits import Changes, Ratings
 from historian.rollups.lines import RollupLines
-from historian.rollups.marks import ALL_HOURS, Marks, Numbers, Touched, closed_hours, merged
+from historian.rollups.marks import ALL_HOURS, Arrivals, Marks, Numbers, closed_hours, merged
+from historian.rollups.opening import Opening
 from historian.rollups.options import NEWS_MS, RollupOptions
 from historian.rollups.retention import Retention
+from historian.rollups.rezone import CLOSED_DAY, KEPT_DAY, SETTLED, ZONE, rezone
 from historian.rollups.threads import FileThreads
+from historian.rollups.unrest import UnrestTable
 from historian.rollups.waiting import WaitingHours
 from historian.rollups.work import Job, Work, Written
 from historian.schema import Measurement
@@ -41,9 +43,6 @@ _AT_ONCE = 2000
 """More readings than these are looked at in a thread."""
 _NS_PER_MS = 1_000_000
 _BACK_MS = 2 * HOUR_MS
-SETTLED, CLOSED_DAY, ZONE = "settled_ms", "closed_day", "zone"
-"""What the file has notes of."""
-_MEASUREMENTS = tuple(SHAPES)
 _log = logging.getLogger(__name__)
 
 
@@ -85,17 +84,19 @@ class Worker:
         self._retention = Retention(options, guard)
         self._marks = Marks(days)
         self.names = Names()
-        self._work = Work(reader, files.write, days, ratings, changes, options, lambda: self.closed_day)
+        self._work = Work(reader, files.write, days, ratings, changes, options, self._put_together_before)
         self._closing = (0, -1)
         """Which measurement of the day that is being closed, and after which unit."""
         self._sweep_day = 0
         self._sweep_from_ms = 0
         self._sweep_until_ms = 0
-        self._openings: set[_Opening] = set()
+        self._openings: set[Opening] = set()
         self._unsaved: list[tuple[int, int, int]] = []
         self._step = asyncio.Lock()
         self._fresh = np.zeros(0, np.bool_)
         """By number, units of which there is no reading before those that wait."""
+        self._unrest_ms = np.zeros(0, np.int64)
+        """By number, until when a unit's registers are not calm."""
         self._rebuilt = False
         """Whether there were readings before there were rollups."""
 
@@ -118,19 +119,19 @@ class Worker:
 
     async def resume(self) -> None:
         """Take up where the file says; the first one begins with the first stored reading."""
-        zone = self._days.zone.key
         now_ms = self._now_ms()
         await self._files.write(lambda file: WaitingHours(file).undo())
-        found = await self._files.write(lambda file: file.note(ZONE))
-        if found is not None and found != zone:
-            _log.warning("rollups are computed anew, the time zone is another old=%s new=%s", found, zone)
-            await self._files.write(RollupFile.forget_all)
-        await self._files.write(lambda file: file.remember(ZONE, zone))
+        if await self._files.write(lambda file: file.note(ZONE)) != self._days.zone.key:
+            first_ms = await self._reader.begins()
+            await self._files.write(lambda file: rezone(file, self._days, first_ms, now_ms))
+        kept = await self._files.write(lambda file: file.note(KEPT_DAY))
+        self._work.kept_day = kept if isinstance(kept, int) else 0
         settled = await self._files.write(lambda file: file.note(SETTLED))
         if not isinstance(settled, int):
             begins = await self._reader.begins()
             self._rebuilt = begins is not None
             settled = min(begins, now_ms) if begins is not None else now_ms
+            settled = max(settled, self._days.start(self._work.kept_day))
             nothing_yet = begins is None
         else:
             nothing_yet = False
@@ -141,53 +142,54 @@ class Worker:
         first_day = self._days.number(self._sweep_from_ms)
         self._sweep_day = first_day if not nothing_yet else self._days.number(self._sweep_until_ms) + 1
         self.closed_day = closed_day if isinstance(closed_day, int) else first_day
+        await self._files.write(lambda file: file.remember(CLOSED_DAY, self.closed_day))
         units = await self._files.write(RollupFile.known_units)
-        self._know(units.values(), units.keys())
+        self._know(units.values(), units.keys(), self._sweep_until_ms)
+        until = await self._files.write(lambda file: UnrestTable(file).until())
+        self._unrest_ms[list(until)] = list(until.values())
 
     async def numbers(self, units: Sequence[NodeUid]) -> Numbers:
         """Numbers of units, given out on first sight."""
         found = await self._files.write(lambda file: file.units(units))
         new = found[self.names.numbers(units) < 0]
         if len(new) or len(units) >= len(self.names):  # a whole plant gives its own texts instead of the file's
-            self._know(units, found.tolist())
+            self._know(units, found.tolist(), self._sweep_until_ms if self._rebuilt else 0)
             await self._files.write(RollupFile.let_go)
         if not self._rebuilt:
             self._fresh[new] = True
         return found
 
-    async def opening(self, units: Numbers, time_ms: Instants, counts: NDArray[np.bool_]) -> _Opening:
+    async def opening(self, arrivals: Arrivals) -> Opening:
         """Readings are about to be stored: those of hours that are settled are marked in the file before."""
-        known = (time_ms >= 0) & (time_ms < LAST_MS)
-        units, time_ms, counts = units[known], time_ms[known], counts[known]
-        late = (time_ms < self.settled_ms) | (time_ms > self._now_ms() + _AHEAD_MS)
-        opening = _Opening(self, (units[~late], time_ms[~late], counts[~late]), late=bool(late.any()))
+        known = (arrivals.time_ms >= 0) & (arrivals.time_ms < LAST_MS)
+        late = (arrivals.time_ms < self.settled_ms) | (arrivals.time_ms > self._now_ms() + _AHEAD_MS)
+        opening = Opening(self.arrived, arrivals.chosen(known & ~late), late=bool((known & late).any()))
         self._openings.add(opening)
         try:
-            if len(opening.readings[0]) > _AT_ONCE:
-                opening.touched = await asyncio.to_thread(self._marks.touched, *opening.readings)
+            if len(opening.arrivals.unit) > _AT_ONCE:
+                opening.touched = await asyncio.to_thread(self._marks.touched, opening.arrivals)
             else:
-                opening.touched = self._marks.touched(*opening.readings)
+                opening.touched = self._marks.touched(opening.arrivals)
             if opening.late:
-                await self._mark_late(units[late], time_ms[late])
+                await self._mark_late(arrivals.chosen(known & late))
         except BaseException:
             self._openings.discard(opening)
             raise
         return opening
 
-    def arrived(self, opening: _Opening, *, stored: bool) -> None:
+    def arrived(self, opening: Opening, *, stored: bool) -> None:
         """Readings are stored, or are not."""
         self._openings.discard(opening)
-        if stored and opening.touched is not None and len(opening.readings[0]):
+        if stored and opening.touched is not None and len(opening.arrivals.unit):
             self._marks.add(opening.touched)
-            units, time_ms, counts = opening.readings
-            self._marks.arrived(units[counts], time_ms[counts])
+            self._marks.arrived(opening.arrivals)
 
-    async def _mark_late(self, units: Numbers, time_ms: Instants) -> None:
+    async def _mark_late(self, arrivals: Arrivals) -> None:
         def mark(file: RollupFile) -> None:
             WaitingHours(file).mark(marks())
 
         def marks() -> list[tuple[int, int, int]]:
-            return merged(self._marks.touched(units, time_ms, late=True))
+            return merged(self._marks.touched(arrivals, late=True))
 
         try:
             await self._files.write(mark)
@@ -238,8 +240,7 @@ class Worker:
         day, hours = due
         units, taken = self._marks.take(day, hours, self.options.units_a_step)
         try:
-            # marks of hours that were settled when they were made are in memory too: look behind those
-            await self._compute(day, units, taken, late=self._days.start(day) < self.settled_ms - DAY_MS)
+            await self._compute(day, units, taken)
         except BaseException:
             self._marks.add_all(day, units, taken)
             raise
@@ -267,13 +268,22 @@ class Worker:
         await self._files.write(lambda file: WaitingHours(file).done())
         return True
 
-    async def _compute(self, day: int, units: Numbers, hours: int, *, late: bool) -> None:
+    async def _compute(self, day: int, units: Numbers, hours: int, *, late: bool = False) -> None:
+        if day < self._work.kept_day:
+            return
         began = self._clock.monotonic_ns()
         first, last = (hours & -hours).bit_length() - 1, hours.bit_length() - 1
         uids = [self.names[unit] for unit in units.tolist()]
-        fresh = self._fresh[units] & (not late)
-        news_ms = self._now_ms() - NEWS_MS
-        written, odd = await self._work.run(Job(day, first, last, units, uids, late, fresh, news_ms))
+        edges_ms = self._days.edges(day, Width.HOUR).tolist()
+        begin_ms, end_ms = edges_ms[min(first, len(edges_ms) - 1)], edges_ms[min(last + 1, len(edges_ms) - 1)]
+        behind = self._marks.behind(units, end_ms) | late | (end_ms < self.settled_ms - _BACK_MS)
+        uneasy = ~behind & (self._unrest_ms[units] >= begin_ms)
+        fresh = self._fresh[units] & ~behind
+        job = Job(day, first, last, units, uids, behind, fresh, uneasy, self._now_ms() - NEWS_MS)
+        self._marks.computed(units, end_ms)
+        written, odd = await self._work.run(job)
+        for unit, until_ms in odd.until_ms.items():
+            self._unrest_ms[unit] = until_ms
         for part in written:
             read = (part.figures.of(Figure.COUNT) > 0).any(axis=(1, 2))
             self._fresh[part.units[read]] = False
@@ -365,13 +375,19 @@ class Worker:
 
     # inside
 
+    def _put_together_before(self) -> int:
+        """Days before are put together again with their hours; so is one that is closed for some units already."""
+        return self.closed_day + (self._closing != (0, -1))
+
     def _drop_old(self, file: RollupFile) -> None:
         self._retention.drop_old(file, self.closed_day, self._now_ms() // DAY_MS)
 
-    def _know(self, uids: Iterable[str], numbers: Iterable[int]) -> None:
+    def _know(self, uids: Iterable[str], numbers: Iterable[int], read_ms: int) -> None:
         self.names.add(uids, numbers)
-        self._fresh = np.append(self._fresh, np.zeros(self.names.end - len(self._fresh), np.bool_))
-        self._marks.grow(self.names.end)
+        new = self.names.end - len(self._fresh)
+        self._fresh = np.append(self._fresh, np.zeros(new, np.bool_))
+        self._unrest_ms = np.append(self._unrest_ms, np.zeros(new, np.int64))
+        self._marks.grow(self.names.end, read_ms)
 
     def _now_ms(self) -> int:
         return self._clock.now_ns() // _NS_PER_MS
@@ -381,18 +397,3 @@ class Worker:
             _log.error("rollups cannot be computed error=%r", error)
         self.trouble = str(error) or repr(error)
         self.anomalies_changed = True  # some may have been found before it went wrong
-
-
-class _Opening:
-    """Readings on their way to the store; `late`: some of them are marked in the file already."""
-
-    def __init__(self, worker: Worker, readings: tuple[Numbers, Instants, NDArray[np.bool_]], *, late: bool) -> None:
-        self._worker = worker
-        self.readings = readings
-        self.late = late
-        self.touched: Touched | None = None
-        self.oldest_ms = int(readings[1].min()) if len(readings[1]) else 1 << 62
-
-    def close(self, *, stored: bool) -> None:
-        """They are stored, or are not."""
-        self._worker.arrived(self, stored=stored)

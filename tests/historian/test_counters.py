@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from historian.counters import HOUR_MS, Advance, Counter, Limits, Move, RatioChange, advances
+from historian.counters import CALM, HOUR_MS, STAYS_BACK, Advance, Counter, Limits, Move, RatioChange, advances, calm
 
 RATED = Limits(rollover=1000.0, per_hour=10.0, resolution=0.001)
 UNRATED = Limits(rollover=1000.0)
@@ -205,3 +206,42 @@ def test_whatever_is_read_no_more_is_booked_than_the_meter_counted(
             total += advance.amount
     # what a change of ratio falls into is counted in part before it
     assert total <= counted + 0.02 * len(steps) + (40.0 if changes else 0.0)
+
+
+STRANGE = st.integers(0, 1010) | st.sampled_from([0, 500, 501, 502, 503, 999])
+WHOLE = {limits: Limits(1000.0, per_hour, 1.0) for limits, per_hour in (("rated", 10.0), ("unrated", 0.0))}
+
+
+@given(
+    st.lists(STRANGE, max_size=12),
+    st.lists(st.integers(0, 9), min_size=CALM - 1, max_size=CALM - 1),
+    st.lists(STRANGE, max_size=12),
+    st.sampled_from(sorted(WHOLE)),
+    st.booleans(),
+)
+@example([501], [0] * (CALM - 1), [501, 502], "rated", False)
+@example([501, 0], [0] * (CALM - 1), [501, 503], "rated", False)
+@example([100, 101, 500, 502], [0] * (CALM - 1), [103, 104], "rated", False)
+def test_once_a_register_is_calm_nothing_before_has_a_say(
+    before: list[int], steps: list[int], behind: list[int], which: str, changes: bool
+) -> None:
+    limits = Limits(2000.0 if changes else 1000.0, WHOLE[which].per_hour, 1.0)
+    calm_run = [500 + sum(steps[:place]) for place in range(CALM)]
+    ratio = [RatioChange(at_ms=HOUR_MS * (len(before) + CALM + 3) - 1, factor=2.0)] if changes else []
+    values = np.array([*before, *calm_run, *behind], np.float64)
+    times = np.arange(len(values)) * HOUR_MS
+    assert calm(times, values, limits, ratio)[len(before) + CALM - 1]
+    since = len(before)
+    settled_ms = int(times[since + CALM - 2])
+
+    def told(first: int) -> list[Advance]:
+        found = advances(times[first:], values[first:], limits, ratio)
+        return [advance for advance in found if advance.from_ms >= settled_ms]
+
+    assert told(0) == told(since)
+
+
+def test_a_register_that_stays_back_is_taken_at_its_word() -> None:
+    limits = WHOLE["rated"]
+    assert booked([500, 499, 500, 501], limits) == 1
+    assert booked([500, *[499] * STAYS_BACK, 500, 501], limits) == 2

@@ -72,12 +72,12 @@ async def _cost(size: Size) -> tuple[Figure, Figure, int]:
             began = time.process_time()
             for slot in range(slots):
                 await writer.write(made.at(MIDNIGHT_MS + slot * QUARTER_MS, ids))
+                clock.jump(QUARTER_MS / 1000)
             taps = time.process_time() - began
             rewritten = _Readings(plant)
             for slot in range(slots):
                 await store.write(rewritten.at(MIDNIGHT_MS + slot * QUARTER_MS, ids))
             began = time.process_time()
-            clock.jump(slots * QUARTER_MS / 1000)
             for hour in range(1, slots // 4 + 1):
                 clock.jump((MIDNIGHT_MS + hour * HOUR_MS + GRACE_MS) / 1000 - clock.now_ns() / NS)
                 await rollups.catch_up()

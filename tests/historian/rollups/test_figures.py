@@ -77,8 +77,8 @@ def test_registers_that_only_go_on_are_booked_as_reading_by_reading(
     figures = summarised(COUNTER, rows, len(given_units), EDGES)
     bounds = Bounds(np.zeros((len(given_units), 1)), np.zeros((len(given_units), 1)))
     counts = usable(rows)
-    doubts = book(figures, rows, counts, bounds, EDGES)
-    assert not doubts.odd.any()
+    odd = book(figures, rows, counts, bounds, EDGES)
+    assert not odd.any()
     for unit in range(len(given_units)):
         at = (rows.unit == unit) & counts[:, 0]
         amounts, _ = consumption(advances(rows.time_ms[at], rows.values[at, 0], Limits()), EDGES)
