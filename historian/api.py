@@ -50,6 +50,17 @@ class Readings:
     values: NDArray[np.float64]
     status: NDArray[np.uint32]
 
+    def rows(self, places: NDArray[np.int64]) -> Readings:
+        """Only these rows, in this order."""
+        return Readings(
+            self.measurement,
+            self.fields,
+            self.series[places],
+            self.time_ms[places],
+            self.values[places],
+            self.status[places],
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:

@@ -22,7 +22,7 @@ from address_space.model.plant import Plant
 from address_space.model.value import Batch
 from historian.api import END_MS, HistoryWriter, Readings, Row
 from historian.columns import Columns, Thresholds, picked, readings_of_rows
-from historian.errors import HistoryError, StoreClosed
+from historian.errors import HistoryError, StoreClosed, StoreFull
 from historian.schema import Measurement, measurement_of
 
 COMMIT_S = 0.5
@@ -322,6 +322,9 @@ class Recorder:
                     self._failing(error)
                     return
                 self._lose(chunk, error)
+            except (MemoryError, OSError) as error:
+                self._failing(_lacking(error))
+                return
             except Exception as error:  # noqa: BLE001 - the border of the task: count it and go on
                 self._lose(chunk, error)
             else:
@@ -372,3 +375,12 @@ class Recorder:
             else:
                 waiting.append((target, done))
         self._waiters = waiting
+
+
+def _lacking(error: MemoryError | OSError) -> StoreFull:
+    """What the machine lacks at the moment: memory, or handles of files."""
+    lacks = (error.strerror if isinstance(error, OSError) else "") or "out of memory"
+    return StoreFull(
+        f"history cannot be written ({lacks.lower()})",
+        hint="give the hub more of it, or end what else takes it; what waits is then written without a restart",
+    )

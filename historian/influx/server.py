@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from historian.errors import StoreDenied, StoreFailed, StoreUnreachable
+from historian.influx.silence import why_silent
 
 TIMEOUT_S = 10.0
 RETENTION_POLICY = "autogen"
@@ -139,7 +140,7 @@ class InfluxServer:
             )
         except urllib3.exceptions.HTTPError as error:
             raise StoreUnreachable(
-                f"InfluxDB does not answer: {_plain(error)}",
+                f"InfluxDB does not answer: {why_silent(error)}",
                 where=self.url,
                 hint="check that it runs, the address and the network",
             ) from error
@@ -193,7 +194,3 @@ def _named(body: bytes) -> str:
     except ValueError:
         return ""
     return str(found.get("version", "")) if isinstance(found, dict) else ""
-
-
-def _plain(error: Exception) -> str:
-    return str(error).rpartition(">: ")[2] or type(error).__name__

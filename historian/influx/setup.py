@@ -49,7 +49,7 @@ def _v1(server: InfluxServer, keep_days: int) -> list[str]:
     default = "" if policy else " DEFAULT"
     changed = f"{quoted(policy or RETENTION_POLICY)} ON {quoted(name)}"
     ql.ask(f"ALTER RETENTION POLICY {changed} DURATION {duration}{short}{default}")
-    return [f"database {name}", f"retention {duration}"]
+    return [f"database {name}", f"retention {duration}" if keep_days else "kept for ever"]
 
 
 def _v2(server: InfluxServer, keep_days: int) -> list[str]:

@@ -17,6 +17,7 @@ from influxdb_client.service.write_service import WriteService
 from historian.errors import HistoryError, StoreDenied
 from historian.forwarder import Answer, Reply
 from historian.influx.server import RETENTION_POLICY, InfluxServer, ServerOptions, Version, place_of, told, words_of
+from historian.influx.silence import why_silent
 
 NOT_FOUND = 404
 TAKEN = 204
@@ -100,7 +101,7 @@ class InfluxSink:
             words = words_of(error.body) if error.body else str(error.reason)
             return _reply(int(error.status or 0), words, error.headers, lines)
         except urllib3.exceptions.HTTPError as error:
-            return Reply(Answer.LATER, f"InfluxDB does not answer: {error}")
+            return Reply(Answer.LATER, f"InfluxDB does not answer: {why_silent(error)}")
         except UnicodeError as error:  # the client takes every answer for text
             return Reply(Answer.LATER, f"the answer is none of InfluxDB: {error}")
         return _taken(status)

@@ -47,6 +47,12 @@ class DayBlock:
     status: NDArray[np.uint32]
     present: NDArray[np.bool_]
 
+    def rows(self, places: NDArray[np.int64] | NDArray[np.bool_] | slice) -> DayBlock:
+        """Only these rows."""
+        return DayBlock(
+            self.time_ms[places], self.columns, self.values[places], self.status[places], self.present[places]
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedColumn:

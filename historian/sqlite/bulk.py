@@ -23,18 +23,14 @@ from historian.sqlite.files import (
     day_of,
     file_path,
     first_day,
-    hot_table,
-    hot_tables,
     month_of,
     months,
     translated,
 )
-from historian.sqlite.packing import rows_to_block, sound_rows
+from historian.sqlite.hotday import hot_days, spoilt_rows
 from historian.sqlite.reader import Reader
 
-_COLD, _HOT = 0, 1
-_KEYS = 3
-"""Columns of a hot table before its data: p, ts, s."""
+_COLD, _PLAIN, _HOT = 0, 1, 2
 _LAST_DAY_OF_MONTH = 31
 
 
@@ -140,29 +136,22 @@ def _read_month(
     first = max(day_of(start_ms), first_day(month))
     last = min(day_of(end_ms - 1), first_day(month) + _LAST_DAY_OF_MONTH - 1)
     days = [day for day in range(first, last + 1) if month_of(day) == month]
-    hot = {day for found, day in hot_tables(connection) if found is measurement}
+    hot = [one for one in hot_days(connection) if one.measurement is measurement and first <= one.day <= last]
     for group in groups:
         numbers = sorted(group.places)
         _read_cold(reader, connection, month, (measurement, days, span), group, numbers)
-        for day in days:
-            if day not in hot:
-                continue
-            table = hot_table(measurement, day)
+        asked = np.array(numbers, np.int64)
+        for day in hot:
             query = (
-                f"SELECT d.* FROM json_each(?) w JOIN {table} d ON d.p = w.value "  # noqa: S608 - name from a date
+                f"SELECT d.* FROM json_each(?) w JOIN {day.name} d ON d.p = w.value "  # noqa: S608 - name from a date
                 "WHERE d.ts >= ? AND d.ts < ?"
             )
             rows = connection.execute(query, (json.dumps(numbers), start_ms, end_ms)).fetchall()
-            if rows and len(rows[0]) > _KEYS:
-                try:
-                    found = rows_to_block(rows)
-                except DamagedHistory as error:
-                    reader.told(f"{file_path(reader.folder, month)} {table}", error)
-                    rows = sound_rows(rows)
-                    if not rows:
-                        continue
-                    found = rows_to_block(rows)
-                group.add(_HOT, np.array([row[0] for row in rows], np.int64), found)
+            checked = day.checked(rows, asked)
+            if checked.spoilt:
+                reader.told(f"{file_path(reader.folder, month)} {day.name}", spoilt_rows(checked.spoilt))
+            if len(checked.series):
+                group.add(_PLAIN if day.plain else _HOT, checked.series, checked.block)
 
 
 def _read_cold(
@@ -185,11 +174,5 @@ def _read_cold(
             continue
         low, high = np.searchsorted(found.time_ms, (start_ms, end_ms)).tolist()
         if low < high:
-            part = block.DayBlock(
-                found.time_ms[low:high],
-                found.columns,
-                found.values[low:high],
-                found.status[low:high],
-                found.present[low:high],
-            )
+            part = found.rows(slice(low, high))
             group.add(_COLD, np.full(high - low, key // 32, np.int64), part)

@@ -26,7 +26,8 @@ from historian.sqlite.files import connect, listed, translated
 from historian.sqlite.keeping import identity, kept_aside, rescued
 from historian.sqlite.register import Contents, Register, summed
 
-FORMAT = 1
+FORMAT = 2
+"""2: rows of hot days have check sums. What 1 made is read as it is, until it is packed."""
 FILE = "catalogue.db"
 MANY = 10_000
 """Units after which the pages that were read for them are given back: a plant asks for all of its units once."""
@@ -57,6 +58,18 @@ def fields_of(text: object) -> Fields:
 def damaged(what: str, path: Path | str = FILE) -> DamagedHistory:
     """The error for a catalogue that says what cannot be."""
     return DamagedHistory(what, where=str(path), hint=f"start the hub: it makes {FILE} anew from its register")
+
+
+def format_of(connection: sqlite3.Connection, path: Path) -> int:
+    """The format that a catalogue says; raises WrongFormat for a newer hub's, sqlite3.Error."""
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > FORMAT:
+        raise WrongFormat(
+            f"the history has format {found}, this hub knows {FORMAT}",
+            where=str(path),
+            hint="run the newer hub, or give another folder",
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +109,8 @@ class Catalogue:
         """Raises HistoryError."""
         self.path = folder / FILE
         self._register = Register(folder)
+        self._lacking: HistoryError | None = None
+        """Why it is put aside and not made anew yet."""
         try:
             with translated(str(self.path)):
                 self.connection = self._opened()
@@ -110,17 +125,25 @@ class Catalogue:
             self.make_anew(error)
 
     def make_anew(self, error: HistoryError) -> None:
-        """Put the damaged file aside and make it again of the register; raises HistoryError."""
+        """Put the damaged file aside and make it again of the register; raises HistoryError: `stand` tries again."""
+        self._told(error)
+        self._lacking = error
         self.connection.close()
         self._make_anew(error)
+        self._lacking = None
 
-    def _make_anew(self, error: HistoryError) -> None:
+    def _told(self, error: HistoryError) -> Contents:
+        """What the register tells; raises DamagedHistory where that is nothing."""
         if isinstance(error, WrongFormat):
             raise error
         contents = self._register.contents()
         if contents is None:
             hint = f"restore {FILE} from a backup, or move the whole folder away to begin a new history"
             raise DamagedHistory(error.what, where=str(self.path), hint=hint) from error
+        return contents
+
+    def _make_anew(self, error: HistoryError) -> None:
+        contents = self._told(error)
         aside = kept_aside(self.path, _DAMAGED_KEPT)
         with translated(str(self.path)):
             self.connection = self._opened()
@@ -154,23 +177,13 @@ class Catalogue:
     def _opened(self) -> sqlite3.Connection:
         connection = connect(self.path, cache_mb=8, synchronous="FULL")
         try:
-            found = connection.execute("PRAGMA user_version").fetchone()[0]
-            self._know_format(found)
-            if found != FORMAT:
+            if format_of(connection, self.path) != FORMAT:
                 connection.executescript(_TABLES)
                 connection.execute(f"PRAGMA user_version = {FORMAT}")
         except BaseException:
             connection.close()
             raise
         return connection
-
-    def _know_format(self, found: int) -> None:
-        if found > FORMAT:
-            raise WrongFormat(
-                f"the history has format {found}, this hub knows {FORMAT}",
-                where=str(self.path),
-                hint="run the newer hub, or give another folder",
-            )
 
     def _load(self) -> None:
         """Know what stands in the file."""
@@ -192,7 +205,9 @@ class Catalogue:
 
     def stand(self) -> None:
         """See to it that the file is there under its name; raises HistoryError."""
-        if identity(self.path) != self._identity:
+        if self._lacking is not None:
+            self.make_anew(self._lacking)
+        elif identity(self.path) != self._identity:
             self.connection = rescued(self.connection, self.path, self._opened)
             self._load()
 

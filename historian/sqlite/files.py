@@ -1,11 +1,12 @@
 """Files of the embedded store: one SQLite file a month, named by it, and how each is opened.
 
-`hist-YYYYMM.db` holds per UTC day a table `e_YYYYMMDD` (energy) or `i_YYYYMMDD` (inst), and the packed days of the
-month in `cold_e` and `cold_i`.
+`hist-YYYYMM.db` holds per UTC day a table `rows_e_YYYYMMDD` (energy) or `rows_i_YYYYMMDD` (inst), and the packed days
+of the month in `cold_e` and `cold_i`.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from historian.errors import DamagedHistory, HistoryError, StoreBusy, StoreFailed, StoreFull
 from historian.schema import Measurement
+from historian.sqlite.shared_index import ReadingConnection, WritingConnection
 
 DAY_MS = 86_400_000
 PREFIX = {Measurement.ENERGY: "e", Measurement.INST: "i"}
@@ -28,8 +30,6 @@ LISTED = 20_000
 
 Month = str
 """YYYYMM."""
-Table = tuple[Measurement, int]
-"""A hot day: its measurement, and the day as days since 1970."""
 
 NOT_WRITABLE = frozenset(
     {
@@ -42,13 +42,13 @@ NOT_WRITABLE = frozenset(
 )
 _UNLIKE = ("no such table", "no such column", "unsupported file format", "Could not decode to UTF-8")
 """How SQLite begins to say that a file is not made as the hub makes it."""
+_ROOM = "free space on the disk or raise the file's ceiling"
+_MEND = "mend the disk, or make the folder the hub's to write again; what waits is then written without a restart"
 _INCREMENTAL = 2
 _EPOCH = date(1970, 1, 1).toordinal()
 FIRST_DAY = date(1970, 1, 1).toordinal() - _EPOCH
 LAST_DAY = date(9999, 12, 31).toordinal() - _EPOCH
 _FILE = re.compile(r"hist-((?:19[7-9]\d|[2-9]\d{3})(?:0[1-9]|1[0-2]))\.db")
-_HOT = re.compile(r"([ei])_(\d{4})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
-_MEASUREMENT = {prefix: measurement for measurement, prefix in PREFIX.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +94,6 @@ def first_day(month: Month) -> int:
     return date(int(month[:4]), int(month[4:]), 1).toordinal() - _EPOCH
 
 
-def hot_table(measurement: Measurement, day: int) -> str:
-    """Name of the table of a hot day."""
-    return f"{PREFIX[measurement]}_{date_of(day):%Y%m%d}"
-
-
 def cold_table(measurement: Measurement) -> str:
     """Name of the table of packed days."""
     return f"cold_{PREFIX[measurement]}"
@@ -132,23 +127,9 @@ def begins_ms(folder: Path) -> int | None:
     return first_day(found[0]) * DAY_MS if found else None
 
 
-def hot_tables(connection: sqlite3.Connection) -> set[Table]:
-    """The hot days of a month's file."""
-    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    found = (_HOT.fullmatch(name) for (name,) in names)
-    try:
-        return {
-            (_MEASUREMENT[match[1]], date(int(match[2]), int(match[3]), int(match[4])).toordinal() - _EPOCH)
-            for match in found
-            if match
-        }
-    except ValueError as error:
-        raise DamagedHistory(f"a table is named for a day that there is not ({error})") from error
-
-
 def connect(path: Path, *, cache_mb: int, synchronous: str = "NORMAL") -> sqlite3.Connection:
     """A writing connection in autocommit mode; the file is made where there is none, and not written where there is."""
-    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, cached_statements=128)
+    connection = WritingConnection(path)
     try:
         if connection.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -157,6 +138,7 @@ def connect(path: Path, *, cache_mb: int, synchronous: str = "NORMAL") -> sqlite
         connection.execute(f"PRAGMA cache_size = {-1024 * cache_mb}")
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         connection.execute("PRAGMA journal_size_limit = 67108864")
+        connection.accompany(path)
     except sqlite3.Error:
         connection.close()
         raise
@@ -182,10 +164,10 @@ def waits_in_log(path: Path) -> bool:
 def connect_reader(path: Path, change: Change = Change.OTHERS) -> sqlite3.Connection:
     """A read-only connection, for one thread at a time."""
     uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if change is Change.NOBODY else ''}"
-    connection = sqlite3.connect(uri, uri=True, timeout=5.0, isolation_level=None, check_same_thread=False)
+    connection = ReadingConnection(uri, path)
     try:
         connection.execute("PRAGMA cache_size = -8192")
-        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        connection.begin()
     except sqlite3.Error:
         connection.close()
         raise
@@ -195,7 +177,13 @@ def connect_reader(path: Path, change: Change = Change.OTHERS) -> sqlite3.Connec
 def not_let(error: OSError, path: Path) -> StoreFull:
     """The historian's error for what a folder does not let the hub do."""
     what = f"history cannot be kept ({error.strerror or error})"
-    return StoreFull(what, where=str(path), hint="mend the folder: it must be there, and the hub's to read and write")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "free space on the disk"
+    elif error.errno in (errno.EMFILE, errno.ENFILE):
+        hint = "let the hub have more open files (`ulimit -n`, LimitNOFILE in systemd)"
+    else:
+        hint = "mend the folder: it must be there, and the hub's to read and write"
+    return StoreFull(what, where=str(path), hint=hint)
 
 
 def listed(texts: Sequence[str]) -> Iterator[str]:
@@ -220,7 +208,7 @@ def translate(error: sqlite3.Error, where: str) -> HistoryError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in NOT_WRITABLE:
         what = f"history cannot be written ({error})"
-        return StoreFull(what, where=where, hint="free space on the disk or raise the file's ceiling")
+        return StoreFull(what, where=where, hint=_ROOM if code == sqlite3.SQLITE_FULL else _MEND)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         what = f"history is held by someone else ({error})"
         return StoreBusy(what, where=where, hint="end the other process that writes to this folder")

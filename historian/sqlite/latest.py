@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +20,14 @@ from historian.api import Latest
 from historian.errors import DamagedHistory
 from historian.schema import Measurement, field_of, measurement_of
 from historian.sqlite.catalogue import FILE, fields_of
-from historian.sqlite.files import PREFIX, hot_table, hot_tables, months, translated
+from historian.sqlite.files import PREFIX, file_path, month_of, months, translated
+from historian.sqlite.hotday import Checked, HotDay, Row, hot_days, spoilt_rows
 from historian.sqlite.newest import ENTRY, unsealed
-from historian.sqlite.packing import rows_to_block, sound_rows
 from historian.sqlite.reader import Reader
 
+_UNITS = 500
+"""So many are read at once where all rows of a day are."""
 _ENTRIES = np.dtype([("column", "<u2"), ("time_ms", "<i8"), ("value", "<f8"), ("status", "<u4")])
-_KEYS = 3
-"""Columns of a hot table before its data: p, ts, s."""
 
 
 def latest(reader: Reader, units: Sequence[NodeUid], quantities: Sequence[Quantity]) -> Latest:
@@ -87,47 +88,86 @@ class _Search:
             with self.reader.snapshot(month) as connection:
                 if connection is None:
                     continue
-                tables = hot_tables(connection)
-                for day in sorted((day for found, day in tables if found is self.measurement), reverse=True):
+                days = [day for day in hot_days(connection) if day.measurement is self.measurement]
+                for _, tables in groupby(reversed(days), key=lambda day: day.day):
                     if self.open.any():
-                        self._day(connection, hot_table(self.measurement, day))
+                        self._tables(connection, list(tables)[::-1])
 
-    def _day(self, connection: sqlite3.Connection, table: str) -> None:
-        wanted = [series for series, row in self.rows.items() if self.open[row].any()]
-        width = len(connection.execute(f"PRAGMA table_info({table})").fetchall()) - 3
-        newest = (
-            f"SELECT d.* FROM json_each(?) w JOIN {table} d ON d.p = w.value "  # noqa: S608 - name from a date
-            f"AND d.ts = (SELECT max(ts) FROM {table} WHERE p = w.value)"
+    def _tables(self, connection: sqlite3.Connection, tables: Sequence[HotDay]) -> None:
+        """All tables of one day: the newest is of either."""
+        before, after = self.open, self.open.copy()
+        for table in tables:
+            self.open = before.copy()
+            if table is tables[-1]:
+                self._day(connection, table)
+            else:
+                self._under(connection, table, tables[-1])
+            after &= self.open
+        self.open = after
+
+    def _under(self, connection: sqlite3.Connection, day: HotDay, over: HotDay) -> None:
+        """A plain table without values over which lies by now that there is none."""
+        query = (
+            f"SELECT o.* FROM json_each(?) w JOIN {over.name} o ON o.p = w.value WHERE o.s IS NOT NULL "  # noqa: S608
+            f"AND EXISTS (SELECT 1 FROM {day.name} d WHERE d.p = o.p AND d.ts = o.ts)"
         )
-        rows = connection.execute(newest, (json.dumps(wanted),)).fetchall()
-        self._take(rows)
-        seen = [row[0] for row in rows]
-        times = ", ".join(f"max(CASE WHEN c{index} IS NOT NULL THEN ts END)" for index in range(width))
-        at = f"SELECT {times or 'NULL'} FROM {table} WHERE p = ?"  # noqa: S608 - name from a date
-        one = f"SELECT * FROM {table} WHERE p = ? AND ts = ?"  # noqa: S608 - name from a date
-        for series in seen:
-            row = self.rows[series]
-            if not self.open[row].any():
-                continue
-            columns = self.column[row][self.open[row]].tolist()
-            stamps = connection.execute(at, (series,)).fetchone()
-            needed = {stamps[column] for column in columns if column < width and stamps[column] is not None}
-            for stamp in sorted(needed, reverse=True):
-                self._take(connection.execute(one, (series, stamp)).fetchall())
+        above = self._checked(over, connection.execute(query, (json.dumps(self._wanted()),)).fetchall())
+        none = above.block.present & np.isnan(above.block.values)
+        some = np.flatnonzero(none.any(axis=1))
+        slots = zip(above.series[some].tolist(), above.block.time_ms[some].tolist(), none[some], strict=True)
+        emptied = {(unit, time_ms): columns for unit, time_ms, columns in slots}
+        units = sorted({unit for unit, _ in emptied})
+        whole = f"SELECT d.* FROM json_each(?) w JOIN {day.name} d ON d.p = w.value"  # noqa: S608 - name from a date
+        for first in range(0, len(units), _UNITS):
+            part = json.dumps(units[first : first + _UNITS])
+            below = self._checked(day, connection.execute(whole, (part,)).fetchall())
+            for row, slot in enumerate(zip(below.series.tolist(), below.block.time_ms.tolist(), strict=True)):
+                if slot in emptied:
+                    cells, columns = below.block.values[row], emptied[slot]
+                    cells[: len(columns)][columns[: len(cells)]] = np.nan
+            self._take(below)
+        rows = [self.rows[unit] for unit in units]
+        left = self.open[rows]
+        self.open[rows] = False
+        self._day(connection, day)
+        self.open[rows] = left
 
-    def _take(self, cells: Sequence[tuple[object, ...]]) -> None:
-        """Rows of a hot table (p, ts, s, c0, c1, …), one a unit."""
-        if not cells or len(cells[0]) == _KEYS:
+    def _day(self, connection: sqlite3.Connection, day: HotDay) -> None:
+        of_each = f"FROM json_each(?) w JOIN {day.name} d ON d.p = w.value"
+        last = f"SELECT max(ts) FROM {day.name} WHERE p = w.value"  # noqa: S608 - name from a date
+        newest = f"SELECT d.* {of_each} AND d.ts = ({last})"
+        found = self._checked(day, connection.execute(newest, (json.dumps(self._wanted()),)).fetchall())
+        self._take(found)
+        if self.open.any() and not found.spoilt:
+            alike = f"SELECT d.*, max(d.ts) {of_each} GROUP BY d.p, d.s, {day.fields(connection)}"
+            rows = connection.execute(alike, (json.dumps(self._wanted()),)).fetchall()
+            found = self._checked(day, [row[:-1] for row in rows])
+            if not found.spoilt:
+                self._take(found)
+        if found.spoilt:  # what is whole need not be the newest of its kind
+            wanted = self._wanted()
+            for first in range(0, len(wanted), _UNITS):
+                part = json.dumps(wanted[first : first + _UNITS])
+                self._take(self._checked(day, connection.execute(f"SELECT d.* {of_each}", (part,)).fetchall()))
+
+    def _wanted(self) -> list[int]:
+        """Units of which something is open."""
+        return [series for series, row in self.rows.items() if self.open[row].any()]
+
+    def _checked(self, day: HotDay, rows: Sequence[Row]) -> Checked:
+        checked = day.checked(rows, np.array(list(self.rows), np.int64))
+        if checked.spoilt:
+            place = f"{file_path(self.reader.folder, month_of(day.day))} {day.name}"
+            self.reader.told(place, spoilt_rows(checked.spoilt))
+        return checked
+
+    def _take(self, checked: Checked) -> None:
+        """Take what is open from rows of a hot day."""
+        if not len(checked.series) or not checked.block.columns:
             return
-        try:
-            block = rows_to_block(cells)
-        except DamagedHistory as error:
-            self.reader.told(f"{self.reader.folder} {self.measurement.value}", error)
-            cells = sound_rows(cells)
-            if not cells:
-                return
-            block = rows_to_block(cells)
-        rows = np.array([self.rows[series] for series, *_ in cells if isinstance(series, int)], np.int64)
+        ascending = np.argsort(checked.block.time_ms, kind="stable")
+        block = checked.block.rows(ascending)
+        rows = np.array([self.rows[series] for series in checked.series[ascending].tolist()], np.int64)
         column = self.column[rows]
         known = self.open[rows] & (column >= 0) & (column < len(block.columns))
         source = np.where(known, column, 0)
@@ -178,7 +218,7 @@ class _Search:
         values: NDArray[np.float64],
         status: NDArray[np.uint32],
     ) -> None:
-        """Keep what is not older than what was found before."""
+        """Keep what is not older than what was found before; of the same place, what stands last."""
         places = np.array(self.places, np.int64)[index]
         newer = time_ms >= self.found.time_ms[rows, places]
         at = (rows[newer], places[newer])

@@ -10,30 +10,29 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from typing import Any
+from contextlib import closing, suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from historian.errors import DamagedHistory, HistoryError
 from historian.schema import Measurement
-from historian.sqlite import block, rowstatus
+from historian.sqlite import block
 from historian.sqlite.block import DayBlock
 from historian.sqlite.files import (
     PREFIX,
     Month,
-    Table,
     cold_key,
     cold_table,
+    connect_reader,
     file_path,
     first_day,
-    hot_table,
     month_of,
     months,
     not_let,
     translated,
 )
+from historian.sqlite.hotday import Checked, HotDay, Row, any_text, spoilt_rows
 from historian.sqlite.keeping import SIDES
 from historian.sqlite.newest import ENTRY, sealed, unsealed
 from historian.sqlite.writer import MonthFile, Writer
@@ -57,41 +56,10 @@ def maintain(writer: Writer, today: int, kept_by: int) -> Iterator[None]:
                 if file_path(writer.folder, month).exists():
                     yield from _pack_month(writer, month, today)
         except HistoryError as error:
+            if isinstance(error, DamagedHistory):
+                writer.damage(str(file_path(writer.folder, month)), error.what)
             _log.error("history upkeep failed file=%s error=%s", file_path(writer.folder, month), error)
             writer.forget(month)
-
-
-def rows_to_block(rows: Sequence[tuple[object, ...]]) -> DayBlock:
-    """Rows of a hot table (p, ts, s, c0, c1, …) as a matrix over all its columns; raises DamagedHistory."""
-    try:
-        return _matrix(rows)
-    except (ValueError, TypeError) as error:
-        raise DamagedHistory(f"a row holds what is no number ({error})") from error
-
-
-def sound_rows(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Rows of a hot table without those that are spoilt."""
-    return rowstatus.sound(rows, 2)
-
-
-def _matrix(rows: Sequence[tuple[object, ...]]) -> DayBlock:
-    fields = list(zip(*rows, strict=True))
-    time_ms = np.array(fields[1], np.int64)
-    values = np.array(fields[3:], np.float64).reshape(len(fields) - 3, len(rows)).T
-    status = np.zeros(values.shape, np.uint32)
-    present = ~np.isnan(values)
-    known: dict[object, tuple[NDArray[np.uint32], NDArray[np.bool_]]] = {}
-    for row, blob in enumerate(fields[2]):
-        if blob is None:
-            continue
-        if not isinstance(blob, bytes):
-            raise DamagedHistory("the status of a stored row is no status")
-        if blob not in known:
-            known[blob] = _spread(blob, values.shape[1])
-        codes, listed = known[blob]
-        status[row] = codes
-        present[row] |= listed
-    return DayBlock(time_ms, tuple(range(values.shape[1])), values, status, present)
 
 
 def merge(old: DayBlock, new: DayBlock) -> DayBlock:
@@ -109,16 +77,6 @@ def merge(old: DayBlock, new: DayBlock) -> DayBlock:
             status[rows[taken], place] = part.status[taken, index]
             present[rows[taken], place] = True
     return DayBlock(time_ms, columns, values, status, present)
-
-
-def _spread(blob: bytes, columns: int) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
-    status, listed = np.zeros(columns, np.uint32), np.zeros(columns, np.bool_)
-    for code, mask in rowstatus.decode(blob):
-        for column in range(columns):
-            if mask >> column & 1:
-                status[column] = code
-                listed[column] = True
-    return status, listed
 
 
 def _retain(writer: Writer, month: Month, today: int) -> Iterator[None]:
@@ -139,9 +97,9 @@ def _retain(writer: Writer, month: Month, today: int) -> Iterator[None]:
     if first_day(month) >= max(oldest.values()):
         return
     file = writer.month(month)
-    for measurement, day in sorted(file.widths, key=lambda table: table[1]):
-        if day < oldest[measurement]:
-            _drop(writer, file, (measurement, day))
+    for hot in sorted(file.hot, key=lambda hot: hot.day):
+        if hot.day < oldest[hot.measurement]:
+            _drop(writer, file, hot)
             yield
     for measurement, day in oldest.items():
         if month_end <= day:
@@ -159,89 +117,108 @@ def _pack_month(writer: Writer, month: Month, today: int) -> Iterator[None]:
     if first_day(month) > today - writer.options.hot_days:
         return
     file = writer.month(month)
-    due = [table for table in file.widths if table[1] <= today - writer.options.hot_days]
-    for table in sorted(due, key=lambda table: table[1]):
-        yield from _pack_day(writer, month, table)
+    due = [hot for hot in file.hot if hot.day <= today - writer.options.hot_days]
+    for hot in sorted(due, key=lambda hot: (hot.day, not hot.plain)):
+        yield from _pack_day(writer, month, hot)
     file = writer.month(month)
-    if not file.widths:
+    if not file.hot:
         while file.connection.execute("PRAGMA freelist_count").fetchone()[0]:
             file.connection.execute(f"PRAGMA incremental_vacuum({PAGES_A_STEP})").fetchall()
             yield
             file = writer.month(month)
 
 
-def _pack_day(writer: Writer, month: Month, table: Table) -> Iterator[None]:
-    before = writer.changes.get(table, 0)
+def _pack_day(writer: Writer, month: Month, hot: HotDay) -> Iterator[None]:
+    before = writer.changes.get(hot, 0)
     after = -1
-    while True:
-        file = writer.month(month)
-        rows = _next_units(file.connection, table, after)
-        if not rows:
+    while rows := _next_units(writer.month(month), hot, after):
+        found = hot.checked(rows)
+        if found.spoilt or (np.diff(found.series) < 0).any():
+            yield from _pack_spoilt_day(writer, month, hot)
             break
-        _pack_units(writer, file, table, rows)
-        after = rows[-1][0]
+        _pack_units(writer, writer.month(month), hot, found)
+        after = int(found.series[-1])
         yield
-    if writer.changes.get(table, 0) == before:
-        _drop(writer, writer.month(month), table)
+    if writer.changes.get(hot, 0) == before:
+        _drop(writer, writer.month(month), hot)
     yield
 
 
-def _next_units(connection: sqlite3.Connection, table: Table, after: int) -> list[tuple[int, ...]]:
+def _pack_spoilt_day(writer: Writer, month: Month, hot: HotDay) -> Iterator[None]:
+    """All rows in the order in which they lie: keys that are spoilt would lead past others."""
+    path = file_path(writer.folder, month)
+    given_up = 0
+    with closing(connect_reader(path)) as connection:
+        connection.text_factory = any_text
+        cursor = connection.execute(f"SELECT * FROM {hot.name}")  # noqa: S608 - name from a date
+        while rows := cursor.fetchmany(ROWS_A_STEP):
+            found = hot.checked(rows)
+            given_up += found.spoilt
+            _pack_units(writer, writer.month(month), hot, found)
+            yield
+    if given_up:
+        error = spoilt_rows(given_up)
+        writer.damage(f"{path} {hot.name}", error.what)
+        _log.error("spoilt rows given up file=%s table=%s error=%s", path, hot.name, error)
+
+
+def _next_units(file: MonthFile, hot: HotDay, after: int) -> list[Row]:
     """All rows of the units behind `after`, as many whole units as a step takes and at least one."""
-    name = hot_table(*table)
-    query = f"SELECT * FROM {name} WHERE p > ? ORDER BY p, ts LIMIT ?"  # noqa: S608 - name from a date
+    if hot not in file.hot:
+        return []
+    connection = file.connection
+    query = f"SELECT * FROM {hot.name} WHERE p > ? ORDER BY p, ts LIMIT ?"  # noqa: S608 - name from a date
     rows = connection.execute(query, (after, ROWS_A_STEP)).fetchall()
     if len(rows) < ROWS_A_STEP:
         return rows
     last = rows[-1][0]
     if rows[0][0] == last:
-        return connection.execute(f"SELECT * FROM {name} WHERE p = ? ORDER BY ts", (last,)).fetchall()  # noqa: S608
+        one = f"SELECT * FROM {hot.name} WHERE p = ? ORDER BY ts"  # noqa: S608 - name from a date
+        return connection.execute(one, (last,)).fetchall()
     while rows[-1][0] == last:
         rows.pop()
     return rows
 
 
-def _pack_units(writer: Writer, file: MonthFile, table: Table, rows: list[tuple[int, ...]]) -> None:
-    measurement, day = table
-    try:
-        whole = rows_to_block(rows)
-    except DamagedHistory as error:
-        kept = sound_rows(rows)
-        _log.error("spoilt rows given up file=%s rows=%d error=%s", file.path, len(rows) - len(kept), error)
-        if not kept:
-            return
-        rows, whole = kept, rows_to_block(kept)
-    series = np.array([row[0] for row in rows], np.int64)
+def _pack_units(writer: Writer, file: MonthFile, hot: HotDay, found: Checked) -> None:
+    if not len(found.series):
+        return
+    order = np.lexsort((found.block.time_ms, found.series))
+    series = found.series[order]
     firsts = np.flatnonzero(np.diff(series, prepend=-1))
     newest: list[tuple[int, DayBlock]] = []
     packed: list[tuple[int, int, bytes]] = []
-    for first, end in zip(firsts.tolist(), [*firsts.tolist()[1:], len(rows)], strict=True):
+    for first, end in zip(firsts.tolist(), [*firsts.tolist()[1:], len(series)], strict=True):
         number = int(series[first])
-        part = DayBlock(
-            whole.time_ms[first:end],
-            whole.columns,
-            whole.values[first:end],
-            whole.status[first:end],
-            whole.present[first:end],
-        )
+        part = _distinct(found.block, order[first:end])
         newest.append((number, part))
-        old = _packed_before(file, table, number)
+        old = _packed_before(file, hot, number)
         data = block.pack(merge(old, part) if old is not None else part)
-        key = cold_key(number, day)
+        key = cold_key(number, hot.day)
         packed.append((key, block.check_sum(data, key), data))
     with file.transaction() as connection:
-        name = cold_table(measurement)
+        name = cold_table(hot.measurement)
         connection.executemany(f"INSERT OR REPLACE INTO {name}(key, crc, d) VALUES (?, ?, ?)", packed)  # noqa: S608
-    writer.catalogued(lambda catalogue: _note_newest(catalogue.connection, measurement, newest))
+    writer.catalogued(lambda catalogue: _note_newest(catalogue.connection, hot.measurement, newest))
 
 
-def _packed_before(file: MonthFile, table: Table, series: int) -> DayBlock | None:
-    query = f"SELECT crc, d FROM {cold_table(table[0])} WHERE key = ?"  # noqa: S608 - name from an enumeration
-    found = file.connection.execute(query, (cold_key(series, table[1]),)).fetchone()
+def _distinct(whole: DayBlock, rows: NDArray[np.int64]) -> DayBlock:
+    """Rows in ascending order of time; of one time that is there twice the last."""
+    time_ms = whole.time_ms[rows]
+    again = time_ms[1:] == time_ms[:-1]
+    if again.any():
+        rows = rows[np.append(~again, np.ones(1, np.bool_))]
+    return whole.rows(rows)
+
+
+def _packed_before(file: MonthFile, hot: HotDay, series: int) -> DayBlock | None:
+    query = f"SELECT crc, d FROM {cold_table(hot.measurement)} WHERE key = ?"  # noqa: S608 - name from an enumeration
+    key = cold_key(series, hot.day)
+    found = file.connection.execute(query, (key,)).fetchone()
     if found is None:
         return None
     try:
-        return block.unpack(block.checked(found[1], found[0], cold_key(series, table[1])))
+        return block.unpack(block.checked(found[1], found[0], key))
     except DamagedHistory as error:
         _log.error("damaged packed day replaced file=%s series=%d error=%s", file.path, series, error)
         return None
@@ -279,7 +256,7 @@ def _note_newest(
         raise
 
 
-def _drop(writer: Writer, file: MonthFile, table: Table) -> None:
-    file.connection.execute(f"DROP TABLE IF EXISTS {hot_table(*table)}")
-    file.widths.pop(table, None)
-    writer.changes.pop(table, None)
+def _drop(writer: Writer, file: MonthFile, hot: HotDay) -> None:
+    file.connection.execute(f"DROP TABLE IF EXISTS {hot.name}")
+    file.hot.discard(hot)
+    writer.changes.pop(hot, None)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,9 @@ from address_space.model.quantity import Quantity, by_path
 from historian.api import Series
 from historian.errors import DamagedHistory
 from historian.schema import Measurement, field_of, measurement_of
-from historian.sqlite import block, rowstatus
+from historian.sqlite import block
 from historian.sqlite.block import PackedColumn
-from historian.sqlite.catalogue import FILE, fields_of
+from historian.sqlite.catalogue import FILE, fields_of, format_of
 from historian.sqlite.files import (
     DAY_MS,
     NOT_WRITABLE,
@@ -35,19 +35,17 @@ from historian.sqlite.files import (
     day_of,
     file_path,
     first_day,
-    hot_table,
-    hot_tables,
     month_of,
     months,
     translated,
     waits_in_log,
 )
+from historian.sqlite.hotday import Damage, HotDay, any_text, hot_days, spoilt_rows
 from historian.sqlite.keeping import Identity, identity
 
-Damage = Callable[[str, str], None]
-"""Told where something is damaged and what is wrong with it; called from the reader's thread."""
-
 _OPEN_MONTHS = 16
+_MORE, _FEWEST = 4, 64
+"""Where too few rows of a hot day have the value, so many times as many are read, and at least so many."""
 
 
 class Column(NamedTuple):
@@ -80,9 +78,17 @@ class Piece:
         first, last = np.searchsorted(self.time_ms, (span.start_ms, span.end_ms)).tolist()
         return Piece(self.time_ms[first:last], self.values[first:last], self.status[first:last])
 
+    def ordered(self) -> Piece:
+        """The same of rows in any order; of the same time one."""
+        if (self.time_ms[1:] > self.time_ms[:-1]).all():
+            return self
+        time_ms, taken = np.unique(self.time_ms, return_index=True)
+        return Piece(time_ms, self.values[taken], self.status[taken])
+
 
 class Reader:
-    """Reads for one thread. Damage is told to `damage` and skipped; everything else is raised as HistoryError."""
+    """Reads for one thread. Damage is told to `damage`, on that thread, and skipped; everything else is raised as
+    HistoryError."""
 
     def __init__(self, folder: Path, damage: Damage) -> None:
         self.folder = folder
@@ -102,14 +108,20 @@ class Reader:
         self._months.clear()
 
     def catalogue(self) -> sqlite3.Connection:
-        """The open catalogue; raises sqlite3.Error, StoreFull."""
+        """The open catalogue; raises sqlite3.Error, StoreFull, WrongFormat."""
         path = self.folder / FILE
         stands = identity(path)
         if self._catalogue is not None and self._catalogue[1] != stands:
             self._catalogue[0].close()
             self._catalogue = None
         if self._catalogue is None:
-            self._catalogue = (connect_reader(path), stands)
+            connection = connect_reader(path)
+            try:
+                format_of(connection, path)
+            except BaseException:
+                connection.close()
+                raise
+            self._catalogue = (connection, stands)
         return self._catalogue[0]
 
     def locate(self, unit: NodeUid, quantity: Quantity) -> Column | None:
@@ -226,6 +238,7 @@ class Reader:
                 raise
             connection = connect_reader(path, Change.NOBODY)  # the disk has no room for what readers share
             self._still.add(month)
+        connection.text_factory = any_text
         self._months[month] = (connection, stands)
         return connection
 
@@ -243,9 +256,12 @@ class Reader:
         with self.snapshot(month) as connection:
             if connection is None:
                 return pieces
-            hot = {day for measurement, day in hot_tables(connection) if measurement is column.measurement}
+            hot: dict[int, list[HotDay]] = {}
+            for one in hot_days(connection):
+                if one.measurement is column.measurement:
+                    hot.setdefault(one.day, []).append(one)
             cold = self._cold_days(connection, month, column)
-            days = sorted(day for day in hot | cold.keys() if first <= day <= last)
+            days = sorted(day for day in hot.keys() | cold.keys() if first <= day <= last)
             if span.newest_first:
                 days.reverse()
             while days and span.missing > 0:
@@ -270,7 +286,7 @@ class Reader:
         month: Month,
         column: Column,
         days: list[int],
-        hot: set[int],
+        hot: dict[int, list[HotDay]],
         cold: dict[int, int],
         span: Span,
     ) -> list[Piece]:
@@ -282,8 +298,8 @@ class Reader:
                     cuts[day] = cut
         pieces = {day: piece.within(span) for day, piece in self._decoded(cuts, month).items()}
         for day in days:
-            if day in hot:
-                piece = self._hot(connection, month, column, day, span)
+            for table in hot.get(day, ()):
+                piece = self._hot(connection, month, column, table, span)
                 if piece is not None:
                     pieces[day] = _merged(pieces[day], piece) if day in pieces else piece
         return [pieces[day] for day in days if day in pieces]
@@ -320,48 +336,30 @@ class Reader:
             first = end
         return pieces
 
-    def _hot(self, connection: sqlite3.Connection, month: Month, column: Column, day: int, span: Span) -> Piece | None:
+    def _hot(
+        self, connection: sqlite3.Connection, month: Month, column: Column, hot: HotDay, span: Span
+    ) -> Piece | None:
         """The first `missing` values, in the direction asked for, of a hot day; ascending."""
-        name = hot_table(column.measurement, day)
-        cell = f"c{column.column}"
         query = (
-            f"SELECT ts, {cell}, s FROM {name} WHERE p = ? AND ts >= ? AND ts < ? "  # noqa: S608 - name from a date
-            f"AND ({cell} IS NOT NULL OR s IS NOT NULL) ORDER BY ts {'DESC' if span.newest_first else 'ASC'} LIMIT ?"
+            f"SELECT * FROM {hot.name} WHERE p = ? AND ts >= ? AND ts < ? "  # noqa: S608 - name from a date
+            f"ORDER BY ts {'DESC' if span.newest_first else 'ASC'} LIMIT ?"
         )
         limit = span.missing
         while True:
-            try:
-                rows = connection.execute(query, (column.series, span.start_ms, span.end_ms, limit)).fetchall()
-            except sqlite3.OperationalError as error:
-                if "no such column" in str(error):
-                    return None
-                raise
-            if not rows:
-                return None
-            if span.newest_first:
-                rows.reverse()
-            complete = len(rows) != limit
-            try:
-                time_ms, values, status, listed = _cells(rows, column.column)
-            except (DamagedHistory, ValueError, TypeError):
-                whole = rowstatus.sound(rows, 2)
-                self._damage(f"{file_path(self.folder, month)} {name}", f"{len(rows) - len(whole)} rows are spoilt")
-                if not whole:
-                    return None
-                time_ms, values, status, listed = _cells(whole, column.column)
-            present = listed | ~np.isnan(values)
-            if present.all() or complete:
-                return Piece(time_ms[present], values[present], status[present])
-            limit = -1
-
-
-def _cells(
-    rows: list[tuple[Any, ...]], column: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.uint32], NDArray[np.bool_]]:
-    """Times, values and status of rows (ts, value, s), and where a status is listed."""
-    times, numbers, blobs = zip(*rows, strict=True)
-    status, listed = rowstatus.of_column(blobs, column)
-    return np.array(times, np.int64), np.array(numbers, np.float64), status, listed
+            rows = connection.execute(query, (column.series, span.start_ms, span.end_ms, limit)).fetchall()
+            found = hot.checked(rows, np.array([column.series]))
+            has = column.column in found.block.columns
+            present = found.block.present[:, column.column] if has else np.zeros(len(found.series), np.bool_)
+            if len(rows) < limit or present.sum() >= span.missing:
+                break
+            limit = max(_MORE * limit, _FEWEST)
+        if found.spoilt:
+            self._damage(f"{file_path(self.folder, month)} {hot.name}", spoilt_rows(found.spoilt).what)
+        if not present.any():
+            return None
+        part = found.block.rows(present)
+        piece = Piece(part.time_ms, part.values[:, column.column], part.status[:, column.column])
+        return piece.ordered()
 
 
 def _enough(days: list[int], missing: int) -> list[int]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,6 @@ from historian.errors import DamagedHistory
 Groups = tuple[tuple[int, int], ...]
 """(status, columns as bits), in the order of status."""
 
-_BAD = 0x8000_0000
-_EVERY = (1 << 2032) - 1
 _HEAD = struct.Struct("<IB")
 
 
@@ -49,36 +46,19 @@ def decode(blob: bytes) -> Groups:
     return tuple(groups)
 
 
-def merge(old: bytes | None, new: bytes | None, written: str) -> bytes | None:
-    """The blob of a row after columns `written` (bits in hexadecimal) were overwritten with what `new` says."""
-    keep = ~int(written, 16)
-    try:
-        known = decode(old) if old else ()
-    except DamagedHistory:
-        known = ((_BAD, _EVERY),)  # the values stay, and nobody takes them for good ones
-    merged = {status: mask & keep for status, mask in known}
-    for status, mask in decode(new) if new else ():
-        merged[status] = merged.get(status, 0) | mask
-    return encode(list(merged.items()))
+def of_rows(
+    columns: Sequence[int],
+    values: NDArray[np.float64],
+    status: NDArray[np.uint32],
+    present: NDArray[np.bool_] | None = None,
+) -> list[bytes | None]:
+    """Blobs of many rows, shape (n, len(columns)) each: listed is what was read and is not Good or has no value.
 
-
-def sound(rows: Sequence[tuple[Any, ...]], status: int) -> list[tuple[Any, ...]]:
-    """Rows that hold what rows can hold: a status at this place, and nothing but numbers else."""
-    return [row for row in rows if _is_sound(row, status)]
-
-
-def _is_sound(row: tuple[Any, ...], status: int) -> bool:
-    try:
-        decode(row[status] or b"")
-    except DamagedHistory:
-        return False
-    return all(cell is None or isinstance(cell, int | float) for cell in (*row[:status], *row[status + 1 :]))
-
-
-def of_rows(columns: Sequence[int], values: NDArray[np.float64], status: NDArray[np.uint32]) -> list[bytes | None]:
-    """Blobs of many rows, shape (n, len(columns)) each: listed is what is not Good or has no value."""
-    missing = np.isnan(values)
-    listed = missing | (status != 0)
+    present  what was read, all where it is None
+    """
+    listed = np.isnan(values) | (status != 0)
+    if present is not None:
+        listed &= present
     blobs: list[bytes | None] = [None] * len(values)
     known: dict[bytes, bytes | None] = {}
     for row in np.flatnonzero(listed.any(axis=1)).tolist():
@@ -91,24 +71,6 @@ def of_rows(columns: Sequence[int], values: NDArray[np.float64], status: NDArray
             known[key] = encode(list(groups.items()))
         blobs[row] = known[key]
     return blobs
-
-
-def of_column(blobs: Sequence[bytes | None], column: int) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
-    """Status of one column in many rows, and where it is listed."""
-    status = np.zeros(len(blobs), np.uint32)
-    listed = np.zeros(len(blobs), np.bool_)
-    known: dict[bytes, int | None] = {}
-    bit = 1 << column
-    for row, blob in enumerate(blobs):
-        if blob is None:
-            continue
-        if blob not in known:
-            known[blob] = next((code for code, mask in decode(blob) if mask & bit), None)
-        code = known[blob]
-        if code is not None:
-            status[row] = code
-            listed[row] = True
-    return status, listed
 
 
 def _pack(status: int, mask: int) -> bytes:

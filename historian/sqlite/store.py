@@ -22,6 +22,7 @@ from historian.schema import Measurement
 from historian.sqlite import bulk, latest
 from historian.sqlite.catalogue import FILE as CATALOGUE
 from historian.sqlite.files import DAY_MS, FIRST_DAY, LAST_DAY, StoreOptions, begins_ms, day_of
+from historian.sqlite.hotday import HINT
 from historian.sqlite.packing import maintain
 from historian.sqlite.reader import Reader
 from historian.sqlite.writer import Writer
@@ -79,7 +80,7 @@ class SqliteStore:
         if self._read_only and not await asyncio.to_thread((self.folder / CATALOGUE).is_file):
             raise StoreFailed("there is no history", where=str(self.folder), hint="check data_dir in hub.toml")
         if not self._read_only:
-            await self._writer.open(lambda: Writer(self.folder, self.options))
+            await self._writer.open(lambda: Writer(self.folder, self.options, self._report))
         self._reading = ThreadPoolExecutor(self.options.readers, "history-reader")
         for _ in range(self.options.readers):
             self._readers.put(Reader(self.folder, self._report))
@@ -191,7 +192,7 @@ class SqliteStore:
     def _report(self, place: str, what: str) -> None:
         if place not in self.damage and len(self.damage) < _MOST_DAMAGES:
             self.damage[place] = what
-            _log.error("damaged history skipped place=%s what=%s", place, what)
+            _log.error("damaged history skipped place=%s what=%s hint=%s", place, what, HINT)
 
 
 def _first(series: Series) -> Sample | None:

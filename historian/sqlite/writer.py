@@ -1,8 +1,4 @@
-"""The writing side of the embedded store. Everything here runs on the store's one writer thread.
-
-Rows go out many to a statement: the interpreter lock is given up once a statement, not once a row, which matters as
-soon as the event loop is busy on the other core.
-"""
+"""The writing side of the embedded store. Everything here runs on the store's one writer thread."""
 
 from __future__ import annotations
 
@@ -11,17 +7,13 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from historian.api import Readings, SeriesIds
-from historian.errors import DamagedHistory, StoreFailed
-from historian.schema import Measurement
-from historian.sqlite import rowstatus
+from historian.errors import DamagedHistory, StoreFailed, StoreFull
 from historian.sqlite.catalogue import Catalogue
 from historian.sqlite.files import (
     DAY_MS,
@@ -29,28 +21,24 @@ from historian.sqlite.files import (
     PREFIX,
     Month,
     StoreOptions,
-    Table,
     connect,
     file_path,
-    hot_table,
-    hot_tables,
     month_of,
     not_let,
     translated,
 )
+from historian.sqlite.hotday import Damage, HotDay, any_text, hot_days
+from historian.sqlite.hotrows import store_rows
 from historian.sqlite.keeping import identity, kept_aside
 
-ROWS_A_STATEMENT = 64
 _OPEN_MONTHS = 3
-_VARIABLES = 30_000
-"""SQLite takes 32,766 variables a statement."""
 
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
 
 class MonthFile:
-    """One month's file, open for writing. `widths` are the data columns of its hot tables."""
+    """One month's file, open for writing. `hot` are its hot days."""
 
     def __init__(self, path: Path, options: StoreOptions) -> None:
         self.path = path
@@ -60,11 +48,8 @@ class MonthFile:
             if options.max_file_mb:
                 page_size = self.connection.execute("PRAGMA page_size").fetchone()[0]
                 self.connection.execute(f"PRAGMA max_page_count = {options.max_file_mb * 1_048_576 // page_size}")
-            self.connection.create_function("merge_status", 3, rowstatus.merge, deterministic=True)
-            self.widths: dict[Table, int] = {}
-            for measurement, day in hot_tables(self.connection):
-                info = self.connection.execute(f"PRAGMA table_info({hot_table(measurement, day)})").fetchall()
-                self.widths[measurement, day] = len(info) - 3
+            self.connection.text_factory = any_text
+            self.hot = set(hot_days(self.connection))
             for letter in PREFIX.values():
                 self.connection.execute(
                     f"CREATE TABLE IF NOT EXISTS cold_{letter}(key INTEGER PRIMARY KEY, crc INTEGER, d BLOB)"
@@ -85,23 +70,11 @@ class MonthFile:
                 self.connection.execute("ROLLBACK")
             raise
 
-    def widen(self, measurement: Measurement, day: int, width: int) -> None:
-        """Make the table of a hot day, or give it more columns, outside of a transaction."""
-        table = hot_table(measurement, day)
-        known = self.widths.get((measurement, day))
-        if known is not None and known >= width:
-            return
-        if known is None:
-            columns = "".join(f", c{index} REAL" for index in range(width))
-            self.connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {table}"
-                f"(p INTEGER, ts INTEGER, s BLOB{columns}, PRIMARY KEY(p, ts)) WITHOUT ROWID"
-            )
-        else:
-            for index in range(known, width):
-                self.connection.execute(f"ALTER TABLE {table} ADD COLUMN c{index} REAL")
-                self.widths[measurement, day] = index + 1
-        self.widths[measurement, day] = width
+    def make(self, day: HotDay) -> None:
+        """Make the table of a hot day where there is none, outside of a transaction."""
+        if day not in self.hot:
+            self.connection.execute(day.made)
+            self.hot.add(day)
 
     def close(self) -> None:
         """Release the file."""
@@ -111,10 +84,12 @@ class MonthFile:
 class Writer:
     """Writes readings; knows which months are open and which hot days were written since they began to be packed."""
 
-    def __init__(self, folder: Path, options: StoreOptions) -> None:
+    def __init__(self, folder: Path, options: StoreOptions, damage: Damage) -> None:
+        """Raises HistoryError."""
         self.folder = folder
         self.options = options
-        self.changes: dict[Table, int] = {}
+        self.damage = damage
+        self.changes: dict[HotDay, int] = {}
         """Per hot day: how often it was written."""
         self.faults = 0
         """Files set aside because they are damaged."""
@@ -153,7 +128,7 @@ class Writer:
     def catalogued(self, work: Callable[[Catalogue], _Result]) -> _Result:
         """Ask the catalogue; where it turns out to be damaged, once more when it is made anew. Raises HistoryError.
 
-        Damage there is none of a month's: it is told as what the store cannot do.
+        Damage there is none of a month's: what is to be written waits until somebody mends it.
         """
         try:
             with translated(str(self.catalogue.path)):
@@ -165,7 +140,7 @@ class Writer:
                 with translated(str(self.catalogue.path)):
                     return work(self.catalogue)
             except DamagedHistory as again:
-                raise StoreFailed(again.what, where=again.where, hint=again.hint) from error
+                raise StoreFull(again.what, where=again.where, hint=again.hint) from error
 
     def month(self, month: Month) -> MonthFile:
         """The open file of a month; raises sqlite3.Error."""
@@ -199,20 +174,23 @@ class Writer:
     def _write_month(self, month: Month, parts: list[tuple[Readings, int]]) -> None:
         placed = self.catalogued(
             lambda catalogue: [
-                (part, day, catalogue.place(part.measurement, part.series, part.fields)) for part, day in parts
+                (part, HotDay(part.measurement, day), catalogue.place(part.measurement, part.series, part.fields))
+                for part, day in parts
             ]
         )
         with translated(str(file_path(self.folder, month))):
             file = self.month(month)
-            for part, day, places in placed:
-                width = max((max(place.columns) + 1 for place in places), default=0)
-                file.widen(part.measurement, day, width)
+            for _, day, _ in placed:
+                file.make(day)
             with file.transaction() as connection:
                 for part, day, places in placed:
-                    table = (part.measurement, day)
-                    self.changes[table] = self.changes.get(table, 0) + 1
+                    self.changes[day] = self.changes.get(day, 0) + 1
                     for place in places:
-                        _upsert(connection, hot_table(part.measurement, day), part, place.rows, place.columns)
+                        rows = part if len(places) == 1 else part.rows(place.rows)
+                        spoilt = store_rows(connection, day, rows, place.columns)
+                        if spoilt:
+                            what = f"{spoilt} rows that a reading was added to were not what was written"
+                            self.damage(f"{file.path} {day.name}", what)
 
 
 def _by_day(part: Readings) -> Iterator[tuple[Readings, int]]:
@@ -222,45 +200,8 @@ def _by_day(part: Readings) -> Iterator[tuple[Readings, int]]:
             raise StoreFailed(f"history cannot hold the time {int(part.time_ms[days == day][0])} ms")
         rows = np.flatnonzero(days == day)
         rows = rows[np.lexsort((part.time_ms[rows], part.series[rows]))]
-        yield (
-            Readings(
-                part.measurement,
-                part.fields,
-                part.series[rows],
-                part.time_ms[rows],
-                part.values[rows],
-                part.status[rows],
-            ),
-            day,
-        )
-
-
-def _upsert(
-    connection: sqlite3.Connection, table: str, part: Readings, rows: np.ndarray, columns: tuple[int, ...]
-) -> None:
-    values = part.values[rows]
-    blobs = rowstatus.of_rows(columns, values, part.status[rows])
-    keys = (part.series[rows].tolist(), part.time_ms[rows].tolist(), blobs)
-    flat = list(chain.from_iterable(zip(*keys, *values.T.tolist(), strict=True)))
-    width = len(columns) + 3
-    at_once = max(1, min(ROWS_A_STATEMENT, _VARIABLES // width))
-    whole = len(rows) // at_once * at_once
-    statement = _statement(table, columns, at_once)
-    for first in range(0, whole * width, at_once * width):
-        connection.execute(statement, flat[first : first + at_once * width])
-    single = _statement(table, columns, 1)
-    for first in range(whole * width, len(flat), width):
-        connection.execute(single, flat[first : first + width])
-
-
-@lru_cache(maxsize=256)
-def _statement(table: str, columns: tuple[int, ...], rows: int) -> str:
-    names = ", ".join(f"c{column}" for column in columns)
-    row = f"({', '.join('?' * (len(columns) + 3))})"
-    written = format(sum(1 << column for column in columns), "x")
-    updates = ", ".join(f"c{column} = excluded.c{column}" for column in columns)
-    return (
-        f"INSERT INTO {table}(p, ts, s, {names}) VALUES {', '.join([row] * rows)} "  # noqa: S608 - name from a date
-        "ON CONFLICT(p, ts) DO UPDATE SET s = CASE WHEN s IS NULL AND excluded.s IS NULL THEN NULL "
-        f"ELSE merge_status(s, excluded.s, '{written}') END, {updates}"
-    )
+        series, time_ms = part.series[rows], part.time_ms[rows]
+        again = (series[1:] == series[:-1]) & (time_ms[1:] == time_ms[:-1])
+        if again.any():
+            rows = rows[np.append(~again, np.ones(1, np.bool_))]  # of one slot the reading that came last
+        yield part.rows(rows), day

@@ -68,7 +68,7 @@ async def test_what_cannot_be_made_or_released_leaves_no_thread_behind() -> None
     await owned.open(Thing)
     with pytest.raises(ZeroDivisionError):
         await owned.close(lambda _: print(1 // 0))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while threads():  # noqa: ASYNC110  # threads end without an event
             await asyncio.sleep(0.01)
     with pytest.raises(StoreClosed):

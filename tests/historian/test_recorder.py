@@ -104,7 +104,7 @@ async def test_the_interval_alone_commits(tmp_path: Path) -> None:
             assert gated.writes == 0
             assert recorder.counters.lag_s == pytest.approx(0.4)
             await clock.advance(0.2)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while not recorder.counters.committed:
                     await asyncio.to_thread(lambda: None)
             assert gated.writes == 1
@@ -208,6 +208,22 @@ async def test_what_the_store_refuses_for_good_does_not_block_the_rest(tmp_path:
         assert recorder.counters.lost == 3
         recorder.offer(batch(site, "a", 1, [1, 1, 1]))
         await recorder.flush()
+        assert len(await stored(store, "a", IMPORT)) == 1
+
+
+@pytest.mark.parametrize("lack", [MemoryError(), OSError(24, "Too many open files")])
+async def test_what_the_machine_lacks_for_a_while_costs_no_reading(tmp_path: Path, lack: Exception) -> None:
+    clock, site = ManualClock(T0 * NS), plant("a")
+    async with SqliteStore(tmp_path, clock) as store:
+        gated = GatedStore(store)
+        async with Recorder(gated, site, clock) as recorder:
+            gated.error = lack
+            recorder.offer(batch(site, "a", 1, [1, 1, 1]))
+            with pytest.raises(StoreFull, match=r"out of memory|too many open files"):
+                await recorder.flush()
+            gated.error = None
+            await recorder.flush()
+            assert (recorder.counters.lost, recorder.counters.committed) == (0, 3)
         assert len(await stored(store, "a", IMPORT)) == 1
 
 

@@ -159,6 +159,16 @@ def test_version_1_is_set_up_with_statements(kind: Kind) -> None:
     assert done == SetUp(kind.named, ("database plant", "retention 30d"))
 
 
+@pytest.mark.parametrize("kind", [V16, V18], ids=["1.6", "1.8"])
+def test_version_1_that_keeps_for_ever_is_told_in_words(kind: Kind) -> None:
+    with Replayed(kind) as server:
+        server.on("POST", "/query", answered(kind))
+        done = set_up_on(server, days=0)
+        asked = [one.form["q"] for one in server.requests("/query")]
+    assert asked[-1].endswith("DURATION INF DEFAULT")
+    assert done.steps == ("database plant", "kept for ever")
+
+
 ORGS = said(200, {"orgs": [{"id": "0a1b", "name": "works"}]})
 MADE = said(201, {"id": "0c2d", "name": "plant"})
 NONE = recorded.NO_SUCH_BUCKET

@@ -400,7 +400,7 @@ async def test_two_posts_are_under_way_at_once(tmp_path: Path) -> None:
                 await waiting(spool, lines(4000, at=number))
             draining = asyncio.ensure_future(Forwarder(spool, sink, ManualClock()).drain())
             for _ in range(2):
-                assert await asyncio.to_thread(together.acquire, timeout=10)
+                assert await asyncio.to_thread(together.acquire, timeout=60)
             release.set()
             await draining
             assert (await spool.state()).lines == 0

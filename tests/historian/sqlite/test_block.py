@@ -121,12 +121,3 @@ def test_any_bytes_are_a_row_status_or_damage(data: bytes) -> None:
     except DamagedHistory:
         return
     assert all(0 <= status < 2**32 for status, _ in groups)
-
-
-def test_overwritten_columns_lose_their_old_status_and_others_keep_it() -> None:
-    old = rowstatus.encode([(5, 0b0111)])
-    new = rowstatus.encode([(9, 0b0010)])
-    merged = rowstatus.merge(old, new, "3")
-    assert merged is not None
-    assert dict(rowstatus.decode(merged)) == {5: 0b0100, 9: 0b0010}
-    assert rowstatus.merge(old, None, "7") is None

@@ -17,7 +17,7 @@ from historian.api import Readings
 from historian.errors import DamagedHistory, HistoryError, StoreFull, WrongFormat
 from historian.schema import Measurement, field_of, measurement_of
 from historian.sqlite import SqliteStore, StoreOptions
-from historian.sqlite.catalogue import FILE
+from historian.sqlite.catalogue import FILE, FORMAT
 from historian.sqlite.register import FILE as REGISTER
 
 DAY = 86_400_000
@@ -151,7 +151,7 @@ async def test_a_spoilt_catalogue_without_register_says_what_to_do(whole: Path) 
 
 async def test_a_catalogue_of_a_newer_hub_is_left_alone(whole: Path) -> None:
     file = sqlite3.connect(whole / FILE)
-    file.execute("PRAGMA user_version = 2")
+    file.execute(f"PRAGMA user_version = {FORMAT + 1}")
     file.close()
     with pytest.raises(WrongFormat, match="run the newer hub"):
         await opened(whole).open()
@@ -197,13 +197,14 @@ async def test_packed_days_that_changed_places_are_not_taken_for_each_others(who
 
 
 @pytest.mark.parametrize(
-    "change", ["s = X'0102'", "s = 'text'", "s = 7", "c0 = 'many'", "c0 = X'00'"], ids=lambda change: change[:8]
+    "change",
+    ["s = X'0102'", "s = 'text'", "s = 7", "s = 0", "k = 'many'", "k = k + 1", "d = X'00'", "d = 'text'", "d = NULL"],
 )
 async def test_a_spoilt_row_spoils_no_other_and_keeps_nothing_from_being_packed(whole: Path, change: str) -> None:
     path = month_of(whole)
     file = sqlite3.connect(path)
     last = T0 + (DAYS - 1) * DAY
-    file.execute(f"UPDATE e_20270106 SET {change} WHERE p = 1 AND ts = ?", (last,))  # noqa: S608 - the test's own
+    file.execute(f"UPDATE rows_e_20270106 SET {change} WHERE p = 1 AND ts = ?", (last,))  # noqa: S608 - the test's own
     file.commit()
     file.close()
     async with opened(whole) as store:
@@ -222,7 +223,7 @@ async def test_a_spoilt_row_spoils_no_other_and_keeps_nothing_from_being_packed(
 async def test_a_slot_whose_status_is_spoilt_is_written_over_and_takes_nothing_with_it(whole: Path) -> None:
     path = month_of(whole)
     file = sqlite3.connect(path)
-    file.execute("UPDATE i_20270106 SET s = X'01' WHERE p = 1")
+    file.execute("UPDATE rows_i_20270106 SET s = X'01' WHERE p = 1")
     file.commit()
     file.close()
     async with opened(whole) as store:
@@ -304,7 +305,7 @@ async def test_noted_newest_values_that_are_spoilt_are_not_told(whole: Path) -> 
     file.close()
     month = sqlite3.connect(month_of(whole))
     for day in (4, 5, 6):
-        month.execute(f"DROP TABLE IF EXISTS e_2027010{day}")
+        month.execute(f"DROP TABLE IF EXISTS rows_e_2027010{day}")
     month.commit()
     month.close()
     async with opened(whole) as store:
