@@ -17,17 +17,20 @@ from numpy.typing import NDArray
 
 from address_space.model import NS, Batch, Clock, LiveTable, MeterState, Plant, Quantity, Reason, UnitHandle
 from address_space.model.live import Changed
+from address_space.model.point import Template
 from address_space.model.quality import GOOD
 from address_space.model.quantity import SYSTEM
 from address_space.model.state_watch import Cells, StateChange, StateWatch
 from address_space.model.value import Handles, Instants, Statuses, Values
 from drivers.api import Exchange
+from historian.schema import Measurement, measurement_of
 
 log = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 8192
 GROUP_LIMIT = 512
 AGE_EVERY_S = 1.0
+_MS_NS = 1_000_000
 
 _QUALITY = SYSTEM.index(Quantity.QUALITY)
 _ONLINE = SYSTEM.index(Quantity.ONLINE)
@@ -84,6 +87,7 @@ class Engine:
         self._idle = asyncio.Event()
         self._idle.set()
         self._columns = _Columns(plant)
+        self._gauges = {block.first_unit: _gauges(block.template) for block in plant.blocks}
         self._prime()
 
     # the poller's side
@@ -251,9 +255,22 @@ class Engine:
                 self.live.found(report.unit)
 
     def _lose(self, report: Exchange, now_ns: int) -> None:
+        before = self.live.lost[report.unit]
         handles = self.live.lose(report.unit, report.reason, now_ns)
         if handles.size:
             self._projection.touch(handles, np.ones(handles.size, np.bool_))
+        if self._recorder is not None and not before:
+            self._record_loss(self._recorder, report, now_ns)
+
+    def _record_loss(self, recorder: Recording, report: Exchange, now_ns: int) -> None:
+        """In history what is measured ends here, once a loss, so that no trend is drawn across it; registers go on."""
+        gauges = self._gauges[self.plant.block_of_unit(report.unit).first_unit]
+        handles: Handles = self.plant.first_handle(report.unit) + gauges
+        if handles.size:
+            values = np.full(handles.size, np.nan)
+            status: Statuses = np.full(handles.size, report.reason.status, np.uint32)
+            slot_ns = (now_ns // _MS_NS + 1) * _MS_NS  # behind every reading that was taken
+            recorder.offer(Batch(report.unit, handles, values, status, now_ns, now_ns, slot_ns))
 
     def _show(self, handles: Handles, values: Values, status: int, now_ns: int) -> None:
         changed = self.live.apply(handles, values, np.full(handles.size, status, np.uint32), now_ns, now_ns)
@@ -310,6 +327,12 @@ class _Columns:
         if outside.any():
             status = np.where(outside, np.uint32(Reason.RANGE_EXCEEDED.status), status)
         return shown, status
+
+
+def _gauges(template: Template) -> Handles:
+    """Offsets of what is measured, beside the registers."""
+    kinds = [measurement_of(point.quantity) for point in template.points]
+    return np.array([offset for offset, kind in enumerate(kinds) if kind is Measurement.INST], np.int64)
 
 
 def _state_after(report: Exchange, before: float) -> float:
