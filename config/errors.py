@@ -69,11 +69,13 @@ class Problem:
 
 
 class ConfigErrors(HubError):
-    """A configuration that cannot be used; `problems` holds every mistake found, in the order of the files."""
+    """A configuration that cannot be used; `problems` holds the mistakes found, in the order of the files: all of them,
+    or the first and how many `more` were only counted."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], more: int = 0) -> None:
         self.problems = tuple(sorted(problems, key=_place))
-        count = len(self.problems)
+        self.more = more
+        count = len(self.problems) + more
         super().__init__(f"{count} mistake{'' if count == 1 else 's'} in the configuration")
 
     def __str__(self) -> str:
@@ -85,19 +87,24 @@ class ConfigErrors(HubError):
 
 
 class Report:
-    """Collects the mistakes of one load."""
+    """Collects the mistakes of one load; where `most` is given, those behind so many are counted as `more`."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
         self.problems: list[Problem] = []
+        self.more = 0
+        self._most = most
 
     def add(self, location: Location, what: str, hint: str = "") -> None:
         """Note a mistake."""
-        self.problems.append(Problem.at(location, what, hint))
+        if self._most is not None and len(self.problems) >= self._most:
+            self.more += 1
+        else:
+            self.problems.append(Problem.at(location, what, hint))
 
     def raise_any(self) -> None:
         """Raise ConfigErrors where there are mistakes."""
         if self.problems:
-            raise ConfigErrors(self.problems)
+            raise ConfigErrors(self.problems, self.more)
 
 
 def _place(problem: Problem) -> tuple[str, int, int]:

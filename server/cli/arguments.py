@@ -22,3 +22,10 @@ def positive(text: str) -> float:
     if not (isfinite(number) and number > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
     return number
+
+
+def how_many(text: str) -> int:
+    """A whole number from 1 on: none at all would be told as if there were nothing to tell."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of things to tell: use 1 or more")
+    return int(text)

@@ -15,7 +15,7 @@ from server.app import Blueprint, draw
 from server.budgets import budgets
 from server.cli.bus_table import BUSY, as_data, say_budgets
 from server.cli.console import print_json, progress_bar
-from server.cli.profile_page import log_words, logs_of
+from server.cli.profile_page import event_logs_of, log_words, logs_of
 from server.errors import ServerError
 from server.library import caveats_of, checked_library
 
@@ -69,10 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _logs(profiles: Iterable[str], library: ProfileLibrary) -> Iterator[str]:
-    """What devices of these profiles record by themselves, from which gaps are filled."""
+    """What devices of these profiles record by themselves: from which gaps are filled, and events."""
     for name in profiles:
         for log, said in logs_of(library.get(name)).items():
             yield f"{name}: keeps {log} itself ({log_words(said)}); gaps are filled from it"
+        for log, said in event_logs_of(library.get(name)).items():
+            yield f"{name}: keeps events in {log} itself ({said.get('count')} records); they are told with their time"
 
 
 def summary(blueprint: Blueprint) -> dict[str, Any]:

@@ -22,19 +22,22 @@ def print_json(data: Any) -> None:
 
 
 def report_error(error: HubError, *, as_json: bool) -> None:
-    """What is wrong, where, and what to do; many mistakes one a line."""
+    """What is wrong, where, and what to do; many mistakes one a line, and how many more there are. Raises OSError."""
+    more = 0
     if isinstance(error, ConfigErrors):
         listed: list[Any] = [problem.to_json() for problem in error.problems]
-        lines = [str(problem) for problem in error.problems]
+        lines, more = [str(problem) for problem in error.problems], error.more
     else:
         single = error.mistakes if isinstance(error, ProfileError) else (error,)
         listed = [{"what": one.what, "hint": one.hint, "where": one.where} for one in single]
         lines = [str(one) for one in single]
     if as_json:
-        print_json({"ok": False, "problems": listed})
+        print_json({"ok": False, "problems": listed, **({"more": more} if more else {})})
         return
     sys.stderr.writelines(f"{line}\n" for line in lines)
-    if len(lines) > 1:
+    if more:
+        sys.stderr.write(f"{len(lines) + more:,} mistakes: these {len(lines):,} and {more:,} more\n")
+    elif len(lines) > 1:
         sys.stderr.write(f"{len(lines)} mistakes\n")
 
 

@@ -36,7 +36,7 @@ PLANT = Path(config.__file__).parent / "plants" / "demo"
 DATA = Path("var") / "demo"
 REFRESH_S = 1.0
 LINE_EVERY_S = 10.0
-METERS_START_S = 30.0
+METERS_START_S = 90.0
 
 
 def add_to(commands: Any) -> None:
@@ -194,11 +194,21 @@ async def _show(screen: Screen, ready: asyncio.Event, stop: asyncio.Event) -> No
 
 async def _print_lines(screen: Screen, ready: asyncio.Event, stop: asyncio.Event) -> None:
     await ready.wait()
-    sys.stdout.write(screen.greeting() + "\n")
+    _say(screen.greeting())
     while not stop.is_set():
-        sys.stdout.write(screen.line() + "\n")
-        sys.stdout.flush()
+        _say(screen.line())
         await _pause(stop, LINE_EVERY_S)
+
+
+def _say(line: str) -> None:
+    """Print a line, or go on without where there is no room for it; raises BrokenPipeError where nobody reads on."""
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        return
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

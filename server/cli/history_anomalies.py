@@ -14,8 +14,9 @@ from config.settings import HubSettings
 from historian.counters import ANOMALIES, Move
 from historian.rollups import Anomaly, KeptRollups
 from historian.schema import field_of
+from server.cli.arguments import how_many
 from server.cli.console import print_json
-from server.cli.history_source import add_config, settings_of
+from server.cli.history_source import add_config, no_history_of, settings_of
 from server.cli.history_times import NS_PER_MS, add_times, iso, span_of, zone_of
 from server.errors import ServerError
 
@@ -43,7 +44,7 @@ def add_to(commands: Any) -> None:
     add_times(command)
     kinds = [move.value for move in ANOMALIES]
     command.add_argument("--kind", action="append", choices=kinds, help="only these kinds; may be given again")
-    command.add_argument("--most", type=int, default=1000, help="anomalies to tell, the newest (default 1000)")
+    command.add_argument("--most", type=how_many, default=1000, help="anomalies to tell, the newest (default 1000)")
     said = command.add_mutually_exclusive_group()
     said.add_argument("--json", action="store_true", help="answer as JSON")
     said.add_argument("--csv", action="store_true", help="answer as CSV")
@@ -62,9 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     with _kept(settings) as kept:
         unknown = [unit for unit in units or () if not kept.knows(unit)]
         if unknown:
-            raise ServerError(
-                f"there is no history of {unknown[0]!r}", hint="`joulehub history export` lists what there is"
-            )
+            raise no_history_of(unknown[0])
         found = kept.anomalies(units, start_ms, end_ms, moves, arguments.most)[::-1]
     if arguments.json:
         print_json([_as_data(one, zone) for one in found])

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from server.cli.history_rows import Page
-from server.opcua.client import status_name
+from server.cli.history_rows import Page, status_word
 
 COLUMNS = ("time", "unit", "quantity", "value", "uom", "status")
 """`uom` is the unit of measure; `value` is empty where a reading failed."""
@@ -30,7 +29,7 @@ class CsvRows:
         known = self._statuses
         for code in np.unique(page.status).tolist():
             if code not in known:
-                known[code] = status_name(code)
+                known[code] = status_word(code)
         rows = zip(
             self._times(page.time_ms),
             page.which.tolist(),

@@ -1,4 +1,4 @@
-"""`joulehub history import`: readings from CSV files, checked as a whole before the first is written."""
+"""`joulehub history import`: readings from CSV and Parquet files, checked as a whole before the first is written."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from historian.recorder import Recorder
 from historian.sqlite import SqliteStore
 from server.app import Blueprint, draw
 from server.cli.console import print_json, progress_bar
-from server.cli.history_lines import Line, LineReader, rows_of
+from server.cli.history_csv_lines import CsvLines
+from server.cli.history_lines import MOST_MISTAKES, Checks, FileLines, Line, rows_of
+from server.cli.history_parquet_lines import ParquetLines, is_parquet
 from server.cli.history_source import add_config, settings_of
 from server.cli.history_times import NS_PER_MS
 from server.cli.loop import run_loop
 from server.data_lock import data_lock
-from server.errors import CannotWrite, ServerError
+from server.errors import CannotWrite, ServerError, reason_of
 from server.expected import expected
 from server.history import History, store_options
 
@@ -34,8 +36,14 @@ AHEAD_MS = 86_400_000
 
 def add_to(commands: Any) -> None:
     """Add this command."""
-    command = commands.add_parser("import", help="take readings from CSV files")
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="CSV as `history export` writes it")
+    command = commands.add_parser("import", help="take readings from CSV and Parquet files")
+    command.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="CSV or Parquet with columns as `history export` writes them",
+    )
     command.add_argument("--apply", action="store_true", help="write; without it the files are only checked")
     command.add_argument("--json", action="store_true", help="answer as JSON")
     add_config(command)
@@ -50,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     for path in arguments.files:
         if not path.is_file():
             what = "is no file that can be read twice" if path.exists() else "no such file"
-            raise ServerError(what, where=str(path), hint="name CSV files: they are checked whole, then read again")
+            raise ServerError(what, where=str(path), hint="name files: they are checked whole, then read again")
     clock = SystemClock()
     with progress_bar("reading meter lists") as progress:
         blueprint = draw(settings, progress=progress)
@@ -74,13 +82,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _check(files: list[Path], settings: HubSettings, plant: Plant, clock: Clock) -> tuple[int, int]:
-    """How many values and units there are; raises ConfigErrors with every mistake."""
-    report = Report()
+    """How many values and units there are; raises ConfigErrors with the first mistakes and how many more there are."""
+    report = Report(MOST_MISTAKES)
     known = {unit.id for unit in plant.units} | await _recorded(settings, clock)
-    reader = LineReader(report, known, clock.now_ns() // NS_PER_MS + AHEAD_MS)
+    checks = Checks(report, known, clock.now_ns() // NS_PER_MS + AHEAD_MS)
     values, units = 0, set()
     with progress_bar("checking") as progress:
-        for line in _lines(files, reader, progress):
+        for line in _lines(files, checks, progress):
             values += 1
             units.add(line.unit)
     report.raise_any()
@@ -102,13 +110,13 @@ async def _apply(files: list[Path], blueprint: Blueprint, clock: Clock) -> int:
     plan, zone = expected(blueprint.assembly), ZoneInfo(blueprint.config.time_zone)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     known = {unit.id for unit in plant.units} | await _recorded(settings, clock)
-    reader = LineReader(Report(), known, clock.now_ns() // NS_PER_MS + AHEAD_MS)
+    checks = Checks(Report(MOST_MISTAKES), known, clock.now_ns() // NS_PER_MS + AHEAD_MS)
     async with AsyncExitStack() as stack:
         stack.enter_context(data_lock(settings.data_dir))
         history = History(settings.history, settings.data_dir, plant, clock, plan, zone)
         await stack.enter_async_context(history)
         progress = stack.enter_context(progress_bar("writing"))
-        return await write(history.recorder, _lines(files, reader, progress))
+        return await write(history.recorder, _lines(files, checks, progress))
 
 
 async def write(recorder: Recorder, lines: Iterator[Line]) -> int:
@@ -131,8 +139,13 @@ async def write(recorder: Recorder, lines: Iterator[Line]) -> int:
     return written
 
 
-def _lines(files: list[Path], reader: LineReader, progress: Callable[[int, int], None]) -> Iterator[Line]:
-    sizes = [path.stat().st_size for path in files]
-    for number, path in enumerate(files):
-        before = sum(sizes[:number])
-        yield from reader.lines(path, lambda done, before=before: progress(before + done, sum(sizes)))  # type: ignore[misc]
+def _lines(files: list[Path], checks: Checks, progress: Callable[[int, int], None]) -> Iterator[Line]:
+    path = files[0]
+    try:
+        sizes = [(path := one).stat().st_size for one in files]
+        for number, path in enumerate(files):
+            before = sum(sizes[:number])
+            reader: FileLines = ParquetLines(checks) if is_parquet(path) else CsvLines(checks)
+            yield from reader.lines(path, lambda done, before=before: progress(before + done, sum(sizes)))  # type: ignore[misc]
+    except OSError as error:
+        raise ServerError(reason_of(error), where=str(path), hint="name files that can be read") from error

@@ -1,13 +1,12 @@
-"""Lines of a CSV file of history, understood and checked: what is wrong is told by file, row and column."""
+"""Values of a file of history, judged: what is wrong is told by file, row and column, whatever form the file has."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from math import isfinite, nan
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from math import inf, isfinite, nan, nextafter
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -17,14 +16,21 @@ from address_space.model.quantity import Quantity, by_path
 from config.errors import Location, Report
 from historian.api import Row
 from historian.schema import measurement_of
-from server.cli.history_times import zoned_ms
+from server.cli.history_times import iso, zoned_ms
 from server.opcua.client import status_of
 
 REQUIRED = ("time", "unit", "quantity", "value")
 OPTIONAL = ("uom", "status")
 MOST_MISTAKES = 1000
-TELL_EVERY = 10_000
+"""More are only counted."""
 _BETWEEN = str.maketrans("", "", " .*·⋅")
+_SHOWN = 60
+"""So many characters of a cell are told at the most."""
+_DIGITS = 6
+"""Decimals of a base unit that a meter may have."""
+_FINE = 1e9
+"""Below it such decimals are told apart."""
+_UTC = ZoneInfo("UTC")
 
 
 class Line(NamedTuple):
@@ -37,8 +43,30 @@ class Line(NamedTuple):
     status: int
 
 
-class LineReader:
-    """Reads the files of one import; mistakes go to `report`, at most `MOST_MISTAKES` of them.
+class Cells(NamedTuple):
+    """One row of a file, without blanks around its texts. What is not there is empty or None.
+
+    time   as ISO 8601, or in ms
+    value  as text, or as a number
+    """
+
+    time: str | int | None
+    unit: str
+    quantity: str
+    value: str | float | None
+    uom: str = ""
+    status: str = ""
+
+
+class FileLines(Protocol):
+    """Reads the files of one form."""
+
+    def lines(self, path: Path, progress: Callable[[int], None]) -> Iterator[Line]:
+        """The lines without mistakes; tells `progress` now and then how many bytes are behind it. Raises OSError."""
+
+
+class Checks:
+    """Judges the rows of one import; mistakes go to `report`.
 
     known      units that there may be history of
     latest_ms  a time behind it is a mistake
@@ -49,115 +77,116 @@ class LineReader:
         self._known = known
         self._latest_ms = latest_ms
         self._statuses: dict[str, int | None] = {"": GOOD}
-        self._place = Location("")
+        self._quantities: dict[tuple[str, str], Quantity] = {}
+        self._file = ""
+        self._row = 0
         self._columns: Mapping[str, int] = {}
 
-    def lines(self, path: Path, progress: Callable[[int], None] = lambda _: None) -> Iterator[Line]:
-        """The lines without mistakes; tells `progress` now and then how many bytes are behind it. Raises OSError."""
-        with path.open("rb") as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True)
-            self._place = Location(str(path), 1, 1)
-            try:
-                self._columns = self._header(next(rows, []))
-                for row in rows if self._columns else ():
-                    if len(self._report.problems) >= MOST_MISTAKES:
-                        return
-                    if rows.line_num % TELL_EVERY == 0:
-                        progress(raw.tell())
-                    self._place = Location(str(path), rows.line_num, 1)
-                    line = self._line(row) if row else None
-                    if line is not None:
-                        yield line
-            except (csv.Error, UnicodeDecodeError) as error:
-                place = Location(str(path), rows.line_num or 1, 1)
-                self._report.add(place, f"cannot be read: {error}", "save it as CSV in UTF-8")
-
-    def _header(self, header: list[str]) -> Mapping[str, int]:
-        """Column by name; empty, and told, where it cannot be used."""
-        names = [name.strip().lower() for name in header]
+    def header(self, names: Sequence[str], place: Location, hint: str = "") -> Mapping[str, int]:
+        """Column by name of the file that is read from here on; empty, and told, where it cannot be used."""
+        names = [name.strip().lower() for name in names]
         known = (*REQUIRED, *OPTIONAL)
         wrong = [f"there is no column {name!r}" for name in REQUIRED if name not in names]
-        wrong += [f"no column is named {name!r}" for name in names if name not in known]
+        wrong += [f"no column is named {cut(name)}" for name in names if name not in known]
         wrong += [f"the column {name!r} is there twice" for name in known if names.count(name) > 1]
         for what in wrong:
-            self._report.add(self._place, what, f"columns are {', '.join(known)}")
-        return {} if wrong else {name: place for place, name in enumerate(names)}
+            self._report.add(place, what, f"columns are {', '.join(known)}{hint}")
+        self._file = place.file
+        self._columns = {} if wrong else {name: at for at, name in enumerate(names)}
+        return self._columns
 
-    def _line(self, row: list[str]) -> Line | None:
-        if len(row) != len(self._columns):
-            what = f"the row has {len(row)} cells, the header {len(self._columns)}"
-            self._report.add(self._place, what, "quote a cell that holds a comma")
-            return None
-        cells = {name: row[place].strip() for name, place in self._columns.items()}
-        time_ms = self._time(cells["time"])
-        unit = self._unit(cells["unit"])
-        quantity = self._quantity(cells["quantity"], cells.get("uom", ""))
-        status = self._status(cells.get("status", ""))
-        value = self._value(cells["value"], status)
+    def wrong_row(self, place: Location, what: str, hint: str) -> None:
+        """Tell what is wrong with a row, or with the file."""
+        self._report.add(place, what, hint)
+
+    def line(self, row: int, cells: Cells) -> Line | None:
+        """What a row says; None, and told, where it has a mistake."""
+        self._row = row
+        time_ms = self._time(cells.time)
+        unit = self._unit(cells.unit)
+        quantity = self._quantity(cells.quantity, cells.uom)
+        status = self._status(cells.status)
+        value = self._value(cells.value, status)
         if time_ms is None or unit is None or quantity is None or status is None or value is None:
             return None
         return Line(time_ms, unit, quantity, value, status)
 
-    def _time(self, text: str) -> int | None:
+    def _time(self, given: str | int | None) -> int | None:
         try:
-            time_ms = zoned_ms(text)
+            time_ms = zoned_ms(given or "") if not isinstance(given, int) else given
         except (ValueError, OverflowError):
-            self._wrong("time", f"{text!r} is no time with a zone", "write 2026-01-31T08:00:00Z or …+05:00")
+            what = f"{cut(given)} is no time with a zone" if given else "there is no time"
+            self._wrong("time", what, "write 2026-01-31T08:00:00Z or …+05:00")
             return None
+        if 0 <= time_ms <= self._latest_ms:
+            return time_ms
+        told = given if isinstance(given, str) else iso(time_ms, _UTC)
         if time_ms < 0:
-            self._wrong("time", f"{text} is before 1970", "correct the time")
-            return None
-        if time_ms > self._latest_ms:
-            self._wrong("time", f"{text} lies in the future", "correct the time, or this machine's clock")
-            return None
-        return time_ms
+            self._wrong("time", f"{told} is before 1970", "correct the time")
+        else:
+            self._wrong("time", f"{told} lies in the future", "correct the time, or this machine's clock")
+        return None
 
     def _unit(self, text: str) -> NodeUid | None:
         unit = NodeUid(text)
         if unit not in self._known:
-            self._wrong("unit", f"no unit has the id {text!r}", "use ids of the plant or of its history")
+            self._wrong("unit", f"no unit has the id {cut(text)}", "use ids of the plant or of its history")
             return None
         return unit
 
     def _quantity(self, text: str, uom: str) -> Quantity | None:
+        found = self._quantities.get((text, uom))
+        if found is not None:
+            return found
         quantity = by_path(text)
         if quantity is None or measurement_of(quantity) is None:
-            what = f"no quantity is named {text!r}" if quantity is None else f"{text} has no history"
+            what = f"no quantity is named {cut(text)}" if quantity is None else f"{text} has no history"
             self._wrong("quantity", what, "names are as in node ids, as ActiveEnergyImport")
             return None
         own = quantity.unit.symbol if quantity.unit is not None else ""
         if uom and _plain(uom) != _plain(own):
-            self._wrong("uom", f"{text} is told in {own or 'no unit'}, not in {uom}", "convert the values")
+            self._wrong("uom", f"{text} is told in {own or 'no unit'}, not in {uom[:_SHOWN]}", "convert the values")
             return None
+        self._quantities[text, uom] = quantity
         return quantity
 
     def _status(self, text: str) -> int | None:
-        if text not in self._statuses:
-            self._statuses[text] = status_of(text)
-        found = self._statuses[text]
+        found = self._statuses.get(text)
         if found is None:
-            self._wrong("status", f"no status is named {text!r}", "use names of OPC UA, as Good")
-            return None
+            found = status_of(text)
+            if found is None:
+                self._wrong("status", f"no status is named {cut(text)}", "use names of OPC UA, as Good")
+            else:
+                self._statuses[text] = found
         return found
 
-    def _value(self, text: str, status: int | None) -> float | None:
-        if not text:
+    def _value(self, given: str | float | None, status: int | None) -> float | None:
+        if given is None or given == "":
             if status is not None and quality_of(status) is not Quality.BAD:
                 self._wrong("value", "there is no value", "give one, or a status that is Bad")
                 return None
             return nan
         try:
-            value = float(text)
+            value = float(given) if isinstance(given, float) or "_" not in given else nan
         except ValueError:
             value = nan
-        if not isfinite(value):
-            self._wrong("value", f"{text!r} is no number", "write 1234.5")
-            return None
-        return value
+        if isfinite(value):
+            return value
+        if isinstance(given, float):
+            self._wrong("value", f"{given} is no number", "leave the cell empty where a reading failed")
+        else:
+            self._wrong("value", f"{cut(given)} is no number", "write 1234.5")
+        return None
 
     def _wrong(self, column: str, what: str, hint: str) -> None:
         at = self._columns.get(column, 0) + 1
-        self._report.add(Location(self._place.file, self._place.line, at, column, column), what, hint)
+        self._report.add(Location(self._file, self._row, at, column, column), what, hint)
+
+
+def cut(text: object) -> str:
+    """A cell in quotes, as much of it as a person wants to see."""
+    told = str(text)
+    return repr(told if len(told) <= _SHOWN else f"{told[:_SHOWN]}…")
 
 
 def _plain(uom: str) -> str:
@@ -187,9 +216,18 @@ def _row(taken: Mapping[Quantity, Line]) -> Row:
 
 
 def base_value(shown: float, quantity: Quantity) -> float:
-    """The stored value that is shown as `shown`: a whole one where there is such."""
-    value = shown * quantity.per_unit
-    if not isfinite(value):
-        return value
+    """The stored value that is shown as `shown`, to the bit; of several a whole one or the shortest."""
+    per_unit = quantity.per_unit
+    value = shown * per_unit
+    if per_unit == 1 or not value or not isfinite(value):
+        return value  # also a zero with a sign
     whole = float(round(value))
-    return whole if whole / quantity.per_unit == shown else value
+    if whole / per_unit == shown:
+        return whole
+    if abs(value) < _FINE:
+        decimal = round(value, _DIGITS)
+        if decimal / per_unit == shown:
+            return decimal
+    near = (value, nextafter(value, inf), nextafter(value, -inf))
+    same = [one for one in near if one / per_unit == shown]
+    return min(same, key=lambda one: (not one.is_integer(), len(repr(one))), default=value)

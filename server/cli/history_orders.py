@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from address_space.model import Clock, SystemClock
 from historian.gaps import Hitch, Order, OrderedUnit, OrderState, UnitState
 from historian.gaps.order_file import FILE, OrderFile
+from server.cli.arguments import how_many
 from server.cli.console import print_json, progress_bar
 from server.cli.history_source import add_config, settings_of
 from server.cli.history_times import NS_PER_MS, iso, zone_of
@@ -38,6 +39,7 @@ _WHY = {
     Hitch.GONE: "the plant has no such unit any more, or it is switched off",
     Hitch.HISTORY: "the history could not be read or written",
     Hitch.FAULT: "the hub has a fault, its log has the details",
+    Hitch.NOT_EXPECTED: "nothing was expected of it in that time",
 }
 
 
@@ -47,7 +49,7 @@ def add_to(commands: Any) -> None:
     orders.add_argument("number", nargs="?", type=int, metavar="NUMBER", help="one order, unit by unit")
     orders.add_argument("--cancel", action="store_true", help="cancel it; what was filled stays")
     orders.add_argument("--wait", action="store_true", help="return when it is carried out")
-    orders.add_argument("--most", type=int, default=20, help="orders to tell, newest first (default 20)")
+    orders.add_argument("--most", type=how_many, default=20, help="orders to tell, newest first (default 20)")
     orders.add_argument("--zone", help="time zone of times (default: the plant's)")
     orders.add_argument("--json", action="store_true", help="answer as JSON")
     add_config(orders)
@@ -145,15 +147,20 @@ def _tell(order: Order, units: Sequence[OrderedUnit], zone: ZoneInfo, *, as_json
         return
     sys.stdout.write(f"{summary(order, zone)}\n")
     for unit in units:
-        why = f": {_why(unit)}" if unit.hitch else ""
-        sys.stdout.write(f"  {unit.point}  {_OF_UNIT[unit.state]}  {_slots(unit, begun=order.begun_ms > 0)}{why}\n")
+        sys.stdout.write(f"  {unit.point}  {_OF_UNIT[unit.state]}  {_result(unit, begun=order.begun_ms > 0)}\n")
+
+
+def _result(unit: OrderedUnit, *, begun: bool) -> str:
+    if unit.hitch is Hitch.NOT_EXPECTED:
+        return _why(unit)
+    return _slots(unit, begun=begun) + (f": {_why(unit)}" if unit.hitch else "")
 
 
 def _slots(told: Order | OrderedUnit, *, begun: bool) -> str:
     if not begun:
         return "not begun"
     if not told.wanted:
-        return "nothing missing"
+        return "nothing to fill"
     lacking = f", {told.lacking} not in the memory" if told.lacking else ""
     left = told.wanted - told.filled - told.lacking
     return f"{told.filled} of {told.wanted} missing readings filled{lacking}{f', {left} open' if left else ''}"

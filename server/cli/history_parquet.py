@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from server.cli.history_rows import Page
+from server.cli.history_rows import Page, status_word
 from server.errors import ServerError
-from server.opcua.client import status_name
+
+ROWS_AT_ONCE = 250_000
+"""Values of a row group, or a page more: a file of very many small ones is slow to open."""
+
+
+def arrow() -> tuple[Any, Any]:
+    """pyarrow and its part for Parquet, imported only where a file of that form is; raises ServerError without it."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ModuleNotFoundError:
+        raise ServerError(
+            "Parquet needs pyarrow, which is not installed", hint="pip install 'joulehub[parquet]', or use csv"
+        ) from None
+    except ImportError as error:
+        raise ServerError(f"pyarrow cannot be used: {error}", hint="install it again, or use csv") from None
+    return pyarrow, pyarrow.parquet
 
 
 class ParquetRows:
-    """One file, a row group a page; use with `with`. Raises ServerError where pyarrow is not installed."""
+    """One file; use with `with`. Raises ServerError where pyarrow is not installed."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._arrow: Any = importlib.import_module("pyarrow")
-            parquet: Any = importlib.import_module("pyarrow.parquet")
-        except ImportError:
-            raise ServerError(
-                "Parquet needs pyarrow, which is not installed", hint="pip install 'joulehub[parquet]', or use csv"
-            ) from None
-        arrow = self._arrow
-        words = arrow.dictionary(arrow.int32(), arrow.string())
-        self._schema = arrow.schema(
+        self._arrow, parquet = arrow()
+        made = self._arrow
+        words = made.dictionary(made.int32(), made.string())
+        self._schema = made.schema(
             [
-                ("time", arrow.timestamp("ms", "UTC")),
+                ("time", made.timestamp("ms", "UTC")),
                 ("unit", words),
                 ("quantity", words),
-                ("value", arrow.float64()),
+                ("value", made.float64()),
                 ("uom", words),
                 ("status", words),
             ]
         )
-        self._writer = parquet.ParquetWriter(path, self._schema, compression="zstd")
+        self._writer = parquet.ParquetWriter(path, self._schema, compression="zstd", write_page_checksum=True)
+        self._waiting: list[Any] = []
+        self._rows = 0
 
     def __enter__(self) -> Self:
         return self
@@ -43,25 +54,39 @@ class ParquetRows:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.close()
+        try:
+            if kind is None:
+                self._flush()
+        finally:
+            self._writer.close()
 
     def write(self, page: Page) -> None:
         """Rows at the end; a value that is not there is null."""
-        arrow = self._arrow
+        made = self._arrow
         count = len(page.time_ms)
         units = [quantity.unit.symbol if quantity.unit is not None else "" for quantity in page.quantities]
         codes = sorted(set(page.status.tolist()))
         places = {code: place for place, code in enumerate(codes)}
         columns = [
-            arrow.array(page.time_ms, arrow.timestamp("ms", "UTC")),
+            made.array(page.time_ms, made.timestamp("ms", "UTC")),
             self._worded([0] * count, [str(page.unit)]),
             self._worded(page.which.tolist(), [quantity.path for quantity in page.quantities]),
-            arrow.array(page.values, arrow.float64(), from_pandas=True),
+            made.array(page.values, made.float64(), from_pandas=True),
             self._worded(page.which.tolist(), units),
-            self._worded([places[code] for code in page.status.tolist()], [status_name(code) for code in codes]),
+            self._worded([places[code] for code in page.status.tolist()], [status_word(code) for code in codes]),
         ]
-        self._writer.write_table(arrow.Table.from_arrays(columns, schema=self._schema))
+        self._waiting.append(made.RecordBatch.from_arrays(columns, schema=self._schema))
+        self._rows += count
+        if self._rows >= ROWS_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what waits as one row group."""
+        if self._waiting:
+            table = self._arrow.Table.from_batches(self._waiting).unify_dictionaries()
+            self._waiting, self._rows = [], 0
+            self._writer.write_table(table, row_group_size=table.num_rows)
 
     def _worded(self, places: list[int], words: list[str]) -> Any:
-        arrow = self._arrow
-        return arrow.DictionaryArray.from_arrays(arrow.array(places, arrow.int32()), arrow.array(words, arrow.string()))
+        made = self._arrow
+        return made.DictionaryArray.from_arrays(made.array(places, made.int32()), made.array(words, made.string()))

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from address_space.model import SystemClock
 from address_space.model.ids import NodeUid
-from address_space.model.quantity import Kind, Quantity
+from address_space.model.quantity import Kind, Quantity, by_path
 from config.settings import HubSettings
 from historian.buckets import Buckets
 from historian.calendar import Width
@@ -125,7 +125,7 @@ def _table(rows: Collection[dict[str, Any]], count: int) -> None:
     if not rows:
         sys.stderr.write("nothing is stored of that time\n")
     for row in rows:
-        value = "—" if row["value"] is None else f"{row['value']:,.6g}".replace(",", " ")
+        value = "—" if row["value"] is None else _number(row["id"], row["value"])
         sys.stdout.write(f"{row['time']}  {row['id']}  {value} {row['uom']}  {row['status']}")
         sys.stdout.write(f"  judged a {row['judged']}\n" if "judged" in row else "\n")
     if count > len(rows):
@@ -161,7 +161,7 @@ async def _every(
         sys.stderr.write("nothing is stored of that time\n")
     for row in found:
         shown = ("delta", "last") if row["delta"] is not None else ("mean", "low", "high")
-        told = "  ".join(f"{name} {row[name]:.6g}" for name in shown if row[name] is not None)
+        told = "  ".join(f"{name} {_number(row['id'], row[name])}" for name in shown if row[name] is not None)
         sys.stdout.write(
             f"{row['start']}  {row['id']}  {told or '—'} {row['uom']}  of {row['count']}"
             f"{'' if not row['quality'] else '  quality ' + str(row['quality'])}\n"
@@ -179,6 +179,13 @@ def _bucket_objects(unit: NodeUid, quantity: Quantity, buckets: Buckets, zone: Z
             "count": int(buckets.count[place]),
             "quality": int(buckets.quality[place]),
         }
+
+
+def _number(point: str, value: float) -> str:
+    """As a person reads it: gauges with six digits, registers and what they counted to the last one."""
+    quantity = by_path(point.partition(".")[2])
+    digits = 6 if quantity is not None and quantity.kind is Kind.GAUGE else 15
+    return f"{value:,.{digits}g}".replace(",", " ")
 
 
 def _uom(quantity: Quantity) -> str:

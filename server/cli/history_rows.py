@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from address_space.model.ids import NodeUid
 from address_space.model.quantity import Quantity
 from historian.api import HistoryReader, Series
+from server.opcua.client import status_name
 
 CHUNK = 20_000
 """Values of one quantity that are fetched at once."""
@@ -26,6 +27,11 @@ class Page:
     which: NDArray[np.int64]
     values: NDArray[np.float64]
     status: NDArray[np.uint32]
+
+
+def status_word(code: int) -> str:
+    """A status code as files have it: its name where that says all of it, else its number."""
+    return status_name(code) if not code & 0xFFFF else f"0x{code:08X}"
 
 
 class _Cursor:

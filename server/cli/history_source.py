@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
 from address_space.model import Clock
 from address_space.model.ids import NodeUid
-from address_space.model.quantity import Quantity, by_path
+from address_space.model.quantity import MEASURED, Quantity, by_path
 from config.settings import HubSettings
+from config.spelling import Spelling
 from historian.api import HistoryIndex, HistoryReader
 from historian.gaps.file import FILE as LEDGER_FILE
 from historian.influx import InfluxReader
@@ -88,7 +89,7 @@ def chosen(
         unit, _, path = name.partition(".")
         uid = NodeUid(unit)
         if uid not in kept:
-            raise ServerError(f"there is no history of {unit!r}", hint="`joulehub history export` lists what there is")
+            raise no_history_of(unit, kept)
         quantities = kept[uid]
         if path:
             quantity = quantity_named(path)
@@ -106,9 +107,18 @@ def chosen(
     return {unit: quantities for unit, quantities in found.items() if quantities}
 
 
+def no_history_of(unit: str, kept: Collection[str] = ()) -> ServerError:
+    """The error for a unit that the history does not know; `kept` are those that it knows."""
+    near = Spelling().nearest(unit, kept)
+    listed = "`joulehub history export --list` tells of what there is history"
+    return ServerError(f"there is no history of {unit!r}", hint=f"did you mean {near!r}? {listed}" if near else listed)
+
+
 def quantity_named(path: str) -> Quantity:
     """A quantity by its name; raises ServerError."""
     quantity = by_path(path)
     if quantity is None:
-        raise ServerError(f"no quantity is named {path!r}", hint="names are as in node ids, as ActiveEnergyImport")
+        near = Spelling().nearest(path, [known.path for known in MEASURED])
+        hint = f"did you mean {near!r}?" if near else "names are as in node ids, as ActiveEnergyImport"
+        raise ServerError(f"no quantity is named {path!r}", hint=hint)
     return quantity

@@ -12,6 +12,7 @@ from historian.outbox import Outbox
 from historian.outbox_reader import OutboxReader
 from historian.parcels import DeadLetter, SpoolState
 from historian.spool import FILE
+from server.cli.arguments import how_many
 from server.cli.console import print_json
 from server.cli.history_source import add_config, settings_of
 from server.cli.history_times import iso
@@ -32,7 +33,7 @@ def add_to(commands: Any) -> None:
         default="status",
         help="how much waits (the default), the refused lines, or send these again",
     )
-    command.add_argument("--most", type=int, default=20, help="dead letters to show, newest first (default 20)")
+    command.add_argument("--most", type=how_many, default=20, help="dead letters to show, newest first (default 20)")
     command.add_argument("--json", action="store_true", help="answer as JSON")
     add_config(command)
     command.set_defaults(run=run)

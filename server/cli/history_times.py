@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -67,14 +67,30 @@ def span_of(arguments: argparse.Namespace, zone: ZoneInfo, clock: Clock, default
 
 
 def instant_ms(text: str, zone: ZoneInfo) -> int:
-    """A time; without a zone of its own it is in `zone`. Raises ServerError."""
+    """A time; without a zone of its own it is in `zone`, where a day begins with the first time that it has.
+
+    Raises ServerError, also for a time over which the clocks of `zone` are put forward.
+    """
     try:
         moment = datetime.fromisoformat(text)
-        return _ms(moment if moment.tzinfo is not None else moment.replace(tzinfo=zone))
+        local = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+        time_ms = _ms(local)
+        there = iso(time_ms, zone)
     except (ValueError, OverflowError):
         raise ServerError(
             f"{text!r} is no time", hint="write 2026-01-31, 2026-01-31T08:00 or 2026-01-31T08:00Z"
         ) from None
+    if moment.tzinfo is None and moment.time() != time.min and _is_left_out(local):
+        raise ServerError(
+            f"{text!r} does not exist in {zone.key}: clocks are put forward over it",
+            hint=f"write {there}, or another time with its zone",
+        )
+    return time_ms
+
+
+def _is_left_out(local: datetime) -> bool:
+    """Whether no clock of its zone ever shows this time."""
+    return local.astimezone(_EPOCH.tzinfo).astimezone(local.tzinfo).replace(tzinfo=None) != local.replace(tzinfo=None)
 
 
 def zoned_ms(text: str) -> int:

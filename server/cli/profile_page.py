@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
+from drivers.event_archive import NORMAL_SEVERITY
 from drivers.profiles import Command, Profile, ProfileLibrary, ProfilePoint
+from drivers.profiles.modbus_event_logs import EventLogEntry
 
 WIDTH = 120
 
@@ -25,6 +27,7 @@ def as_data(profile: Profile, library: ProfileLibrary) -> dict[str, Any]:
         "points": [_point_data(point) for point in profile.points],
         "commands": [_command_data(command) for command in profile.commands],
         "logs": [_log_data(name, log) for name, log in logs_of(profile).items()],
+        "event_logs": [_event_log_data(name, log) for name, log in event_logs_of(profile).items()],
         "variants": [
             {
                 "name": variant.name,
@@ -78,7 +81,16 @@ def _command_data(command: Command) -> dict[str, Any]:
 
 def logs_of(profile: Profile) -> Mapping[str, Mapping[str, Any]]:
     """What such devices record by themselves, by name, as far as the profile has to tell it."""
-    logs = profile.settings.get("logs")
+    return _named(profile, "logs")
+
+
+def event_logs_of(profile: Profile) -> Mapping[str, Mapping[str, Any]]:
+    """The events that such devices record by themselves, by name of the log."""
+    return _named(profile, "event_logs")
+
+
+def _named(profile: Profile, key: str) -> Mapping[str, Mapping[str, Any]]:
+    logs = profile.settings.get(key)
     return {name: log for name, log in logs.items() if isinstance(log, Mapping)} if isinstance(logs, Mapping) else {}
 
 
@@ -96,6 +108,38 @@ def _log_data(name: str, log: Mapping[str, Any]) -> dict[str, Any]:
         "dated": "time" in log,
         "quantities": list(log.get("values") or ()),
     }
+
+
+def _event_log_data(name: str, log: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "where": _log_place(log),
+        "records": log.get("count"),
+        "every": _every(log),
+        "events": [
+            {"code": code, "text": _text(told), "severity": told.get("severity", NORMAL_SEVERITY)}
+            for code, told in _codes(log)
+        ],
+    }
+
+
+def _codes(log: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
+    codes = log.get("codes") or {}
+    return [(int(code), told) for code, told in codes.items() if isinstance(told, Mapping)]
+
+
+def _text(told: Mapping[str, Any]) -> str:
+    text = told.get("text")
+    return str(text.get("en") if isinstance(text, Mapping) else text)
+
+
+def _every(log: Mapping[str, Any]) -> str:
+    return str(log.get("every", EventLogEntry.model_fields["every"].default))
+
+
+def _event_log_row(name: str, log: Mapping[str, Any]) -> tuple[str, ...]:
+    told = "; ".join(f"0x{code:02X} {_text(each)}" for code, each in _codes(log)) or "by their numbers"
+    return (name, _log_place(log), str(log.get("count")), _every(log), told)
 
 
 def _log_place(log: Mapping[str, Any]) -> str:
@@ -147,6 +191,10 @@ def shown(profile: Profile, library: ProfileLibrary) -> Iterator[str]:
         yield ""
         rows = [_log_row(name, log) for name, log in logs_of(profile).items()]
         yield from _columns([("LOG", "WHERE", "RECORDS", "EVERY", "TIME", "VALUES"), *rows])
+    if event_logs_of(profile):
+        yield ""
+        rows = [_event_log_row(name, log) for name, log in event_logs_of(profile).items()]
+        yield from _columns([("EVENT LOG", "WHERE", "RECORDS", "LOOKED AT", "EVENTS"), *rows])
     for variant in profile.variants:
         yield ""
         rules = "; ".join(_words(rule) for rule in variant.when)

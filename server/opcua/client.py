@@ -39,9 +39,10 @@ def status_of(name: str) -> int | None:
     """The OPC UA status code with this name (or number in hexadecimal), None where there is none."""
     if name.startswith("0x"):
         try:
-            return int(name, 16) & 0xFFFF_FFFF
+            number = int(name, 16)
         except ValueError:
             return None
+        return number if number <= 0xFFFF_FFFF else None
     found = getattr(ua.StatusCodes, name, None)
     return int(found) if isinstance(found, int) else None
 

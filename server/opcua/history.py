@@ -91,7 +91,7 @@ class HistoryService:
         if asked.ReleaseContinuationPoints:
             return _results([_release(session, node.ContinuationPoint) for node in nodes])
         asking = _Asking.of(asked.HistoryReadDetails, len(nodes), fresh=not all(goes_on(node) for node in nodes))
-        timestamps = Timestamps(int(asked.TimestampsToReturn))
+        timestamps = _timestamps(int(asked.TimestampsToReturn))
         if timestamps is Timestamps.NEITHER and asking.events is None:
             raise fault(ua.StatusCodes.BadTimestampsToReturnInvalid)
         most = min(self._limits.history_values, max(_VALUES_PER_CALL // len(nodes), _FEWEST_PER_NODE))
@@ -238,6 +238,13 @@ def _parameters(request: Request) -> Any:
         if request.decoded(_timestamps_asked) not in tuple(Timestamps):
             raise fault(ua.StatusCodes.BadTimestampsToReturnInvalid) from broken
         raise
+
+
+def _timestamps(asked: int) -> Timestamps:
+    """The enumeration has INVALID_4 too (OPC 10000-4 7.40), which decodes and asks for nothing."""
+    if asked not in tuple(Timestamps):
+        raise fault(ua.StatusCodes.BadTimestampsToReturnInvalid)
+    return Timestamps(asked)
 
 
 def _timestamps_asked(data: Buffer) -> int:

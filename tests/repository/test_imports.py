@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -22,6 +22,7 @@ ROOMS = {
     "numpy": ("*",),
     "pydantic": ("config/*", "drivers/*/options.py", "drivers/profiles/*"),
     "pydantic_settings": ("config/*",),
+    "pyarrow": ("server/cli/history_parquet*.py",),
     "pymodbus": ("drivers/modbus/*",),
     "rich": ("server/cli/*",),
     "serial": ("drivers/modbus/*", "drivers/transport/*"),
@@ -81,13 +82,46 @@ def test_the_guard_of_the_rooms_sees_what_it_should(
     assert outside(path, ast.parse(source), packages) == libraries
 
 
+def named(dependencies: Iterable[str]) -> set[str]:
+    """Names of distributions without their versions."""
+    return {re.split(r"[^A-Za-z0-9-]", line)[0].lower() for line in dependencies}
+
+
+def optional(project: dict[str, Any]) -> set[str]:
+    """Names of distributions that only an extra brings."""
+    extras: dict[str, list[str]] = project["project"]["optional-dependencies"]
+    return set().union(*map(named, extras.values())) - named(project["project"]["dependencies"])
+
+
 def test_every_library_is_a_declared_dependency(
     trees: dict[str, ast.Module], packages: tuple[str, ...], project: dict[str, Any]
 ) -> None:
-    declared = {re.split(r"[^A-Za-z0-9-]", line)[0].lower() for line in project["project"]["dependencies"]}
+    declared = named(project["project"]["dependencies"]) | optional(project)
     owners = packages_distributions()
     used = {name for tree in trees.values() for name in imported(tree)} - set(packages) - sys.stdlib_module_names
     assert {name for name in used if not declared & {owner.lower() for owner in owners.get(name, ())}} == set()
+
+
+def test_what_an_extra_brings_is_imported_only_where_it_is_needed(
+    trees: dict[str, ast.Module], project: dict[str, Any]
+) -> None:
+    extra = optional(project)
+    assert extra <= {name for tree in trees.values() for name in imported(tree)}
+    inside = (ast.FunctionDef, ast.AsyncFunctionDef)
+    at_once = {
+        path: {
+            name
+            for statement in tree.body
+            if not isinstance(statement, inside)
+            for name in imported(ast.Module([statement], []))
+        }
+        for path, tree in trees.items()
+    }
+    assert {path: names & extra for path, names in at_once.items() if names & extra} == {}
+
+
+def test_the_tests_have_what_an_extra_brings(project: dict[str, Any]) -> None:
+    assert optional(project) <= named(project["dependency-groups"]["dev"])
 
 
 def test_the_model_imports_nothing_but_the_standard_library_and_numpy(trees: dict[str, ast.Module]) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from address_space.model import HubError
 from server.cli import decode
-from server.cli.main import main, parser
+from server.cli.commands import parser
+from server.cli.main import main
 from server.errors import CannotWrite, ServerError
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -148,8 +147,26 @@ def test_tables_are_for_people(filled: Site, run: Run) -> None:
     _, raw, _ = run("read", "m1.ActiveEnergyImport", "--from", "2026-01-01", "--to", "2026-01-01T00:15")
     assert raw == "2026-01-01T00:00:00.000+05:00  m1.ActiveEnergyImport  1 000 kW·h  Good\n"
     _, days, _ = run("read", "m1.ActiveEnergyImport", "--from", "2026-01-02", "--to", "2026-01-03", "--every", "1d")
-    assert days == "2026-01-02T00:00:00.000+05:00  m1.ActiveEnergyImport  delta 24  last 1047.75 kW·h  of 96\n"
+    assert days == "2026-01-02T00:00:00.000+05:00  m1.ActiveEnergyImport  delta 24  last 1 047.75 kW·h  of 96\n"
     assert run("read", "m1", "--last", "30m")[2] == "nothing is stored of that time\n"
+
+
+def test_a_register_is_told_to_its_last_digit(site: Site, run: Run) -> None:
+    async def fill() -> None:
+        async with SqliteStore(site.data / "history", ManualClock(START_MS * 1_000_000)) as store:
+            (number,) = await store.series([NodeUid("m1")])
+            times = START_MS + np.array([0, 1, 24]) * HOUR_MS
+            register = np.array([[1_234_567_001.0], [1_234_567_892.0], [1_234_690_347.0]])
+            status = np.zeros((3, 1), np.uint32)
+            await store.write(
+                [Readings(Measurement.ENERGY, (REGISTER.path,), np.full(3, number), times, register, status)]
+            )
+
+    asyncio.run(fill())
+    _, raw, _ = run("read", "m1.ActiveEnergyImport", "--from", "2026-01-01T01:00", "--to", "2026-01-01T02:00")
+    assert raw == "2026-01-01T01:00:00.000+05:00  m1.ActiveEnergyImport  1 234 567.892 kW·h  Good\n"
+    _, days, _ = run("read", "m1.ActiveEnergyImport", "--from", "2026-01-01", "--to", "2026-01-02", "--every", "1d")
+    assert "  delta 123.346  last 1 234 567.892 kW·h  " in days
 
 
 def test_everything_is_exported_in_the_order_of_time_also_of_units_that_are_gone(filled: Site, run: Run) -> None:
@@ -201,31 +218,6 @@ def test_a_part_goes_to_files_of_its_own_and_nothing_is_left_of_an_export_that_f
 def test_what_there_is_is_listed(filled: Site, run: Run) -> None:
     _, out, _ = run("export", "--list", "--json")
     assert json.loads(out)[0] == {"unit": "gone", "quantities": ["ActiveEnergyImport", "ActivePower"]}
-
-
-def test_parquet_holds_the_same(filled: Site, run: Run) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: pip install 'joulehub[parquet]'")
-    path = filled.folder / "all.parquet"
-    assert run("export", "--output", path)[0] == 0
-    table = parquet.read_table(path).to_pylist()
-    _, text, _ = run("export", "--zone", "UTC")
-    for row, same in zip(table, rows(text), strict=True):
-        assert (row["unit"], row["quantity"], row["uom"], row["status"]) == (
-            same["unit"],
-            same["quantity"],
-            same["uom"],
-            same["status"],
-        )
-        assert ("" if row["value"] is None else repr(row["value"])) == same["value"]
-
-
-def test_parquet_without_its_library_says_how_to_have_it(
-    filled: Site, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    status, _, err = run("export", "--output", filled.folder / "all.parquet")
-    assert status == 1
-    assert "joulehub[parquet]" in err
 
 
 def test_an_export_is_imported_into_another_hub_and_is_the_same_there_however_often(
@@ -330,9 +322,11 @@ async def _write(store: SqliteStore, slot: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["read", "m9"], "there is no history of 'm9'"),
+        (["read", "m9"], "there is no history of 'm9'; `joulehub history export --list` tells"),
+        (["read", "gonne"], "there is no history of 'gonne'; did you mean 'gone'? `joulehub history export --list`"),
         (["read", "m1.Volume"], "of m1 there is ActiveEnergyImport, ActivePower"),
         (["read", "m1.Warmth"], "no quantity is named 'Warmth'"),
+        (["read", "m1.ActiveEnergyImprt"], "did you mean 'ActiveEnergyImport'?"),
         (["read", "m1", "--from", "yesterday"], "'yesterday' is no time"),
         (["read", "m1", "--from", "2026-01-02", "--to", "2026-01-01"], "--from is not before --to"),
         (["read", "m1", "--from", "2026-01-02", "--last", "2d"], "do not go together"),
@@ -351,6 +345,14 @@ def test_what_cannot_be_done_is_a_sentence_and_status_1(
     status, _, err = run(*arguments)
     assert status == 1
     assert told in err
+
+
+@pytest.mark.parametrize("about", ["gaps", "anomalies", "orders", "spool"])
+@pytest.mark.parametrize("most", ["0", "-1", "all"])
+def test_telling_none_of_what_there_is_is_refused_and_never_told_as_nothing(run: Run, about: str, most: str) -> None:
+    with pytest.raises(SystemExit) as refused:
+        run(about, "--most", most)
+    assert refused.value.code == 2
 
 
 def test_a_folder_without_history_says_so(site: Site, run: Run) -> None:

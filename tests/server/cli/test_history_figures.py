@@ -167,7 +167,7 @@ async def test_the_command_line_the_rollups_and_a_client_say_the_same_of_five_ha
         anomalies = await history.rollups.anomalies()
         assert [one.move.value for one in anomalies] == ["replaced", "reset", "glitch", "glitch", "rollover"]
         await line.compare(kept)
-        async with Client(f"opc.tcp://127.0.0.1:{works.port}") as client:
+        async with Client(f"opc.tcp://127.0.0.1:{works.port}", timeout=60) as client:
             told = await delta_bounds(client, ms(BEGIN), ms(END), HOUR_MS)
             days = edges(ms(BEGIN), ms(END), Width.DAY, BERLIN).tolist()
             of_days = [(await delta_bounds(client, low, high, high - low))[0] for low, high in pairwise(days)]

@@ -67,10 +67,22 @@ def test_of_a_unit_of_which_nothing_was_ever_expected_nobody_says_that_nothing_i
     said = capsys.readouterr().err
     assert "m9: nothing was ever expected of it" in said
     assert "m1" not in said
-    assert main(["history", *command, "m9", *RANGE, str(folder)]) == 0
+
+
+@pytest.mark.parametrize("command", [["gaps"], ["gaps", "--every", "1d"], ["backfill"]])
+def test_where_all_units_are_misspelt_the_command_fails_with_the_nearest_name(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert main(["history", *command, "m9", "M1", *RANGE, str(folder)]) == 1
     said = capsys.readouterr()
     assert said.out == ""
-    assert "nothing is missing" not in said.err
+    assert said.err == (
+        "m9: nothing was ever expected of it; write ids as in the meter lists\n"
+        "M1: nothing was ever expected of it; did you mean 'm1'? write ids as in the meter lists\n"
+    )
+    assert main(["history", *command, "M1", "--json", *RANGE, str(folder)]) == 1
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert problem["where"] == "M1"
 
 
 def test_how_complete_a_day_is_never_looks_whole_when_it_is_not(
@@ -83,6 +95,16 @@ def test_how_complete_a_day_is_never_looks_whole_when_it_is_not(
     text = told(capsys, folder, "gaps", "m1", "--every", "1d")
     assert "100.00 %" not in text
     assert f"6 of {day['expected']}" in text
+
+
+def test_a_day_of_which_nothing_was_expected_is_not_told_as_complete(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long_before = ["--from", "2025-01-01", "--to", "2025-01-02", "--config", str(folder)]
+    assert main(["history", "gaps", "--every", "1d", *long_before]) == 0
+    text = capsys.readouterr().out
+    assert text.endswith("  nothing was expected\n")
+    assert "%" not in text
 
 
 def test_what_is_left_to_be_filled_is_told_by_unit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -60,3 +61,41 @@ def test_a_file_that_changes_between_checking_and_writing_is_told(
     status, _, err = run("import", file, "--apply")
     assert status == 1
     assert "changed meanwhile" in err
+
+
+def test_a_file_that_is_gone_before_it_is_written_is_told(
+    site: Site, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from server.cli import history_import
+
+    file = site.folder / "a.csv"
+    file.write_text(LINES.format(value=1, uom=""))
+    kept = history_import._apply
+
+    async def gone(*given: object) -> int:
+        file.unlink()
+        return await kept(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(history_import, "_apply", gone)
+    status, _, err = run("import", file, "--apply")
+    assert (status, err) == (1, f"{file}: no such file or directory; name files that can be read\n")
+
+
+@pytest.mark.parametrize("row", ["2026-01-01T00:00:00Z,m9,ActivePower,1\n", "a,b\n", "a,b,c,d,e\n"])
+def test_all_mistakes_are_counted_and_the_first_thousand_told(site: Site, run: Run, row: str) -> None:
+    first, second = site.folder / "a.csv", site.folder / "b.csv"
+    first.write_text("time,unit,quantity,value\n" + row * 700)
+    second.write_text("time,unit,quantity,value\n" + row * 4196)
+    status, out, err = run("import", first, second, "--apply")
+    *told, last = err.splitlines()
+    assert (status, out, len(told)) == (1, "", 1000)
+    assert last == "4,896 mistakes: these 1,000 and 3,896 more"
+    answer = json.loads(run("import", first, second, "--json")[1])
+    assert (answer["ok"], len(answer["problems"]), answer["more"]) == (False, 1000, 3896)
+
+
+def test_of_a_thousand_mistakes_none_is_left_out(site: Site, run: Run) -> None:
+    file = site.folder / "a.csv"
+    file.write_text("time,unit,quantity,value\n" + "2026-01-01T00:00:00Z,m9,ActivePower,1\n" * 1000)
+    assert run("import", file)[2].splitlines()[-1] == "1000 mistakes"
+    assert "more" not in json.loads(run("import", file, "--json")[1])

@@ -185,6 +185,24 @@ def test_what_came_of_an_order_is_told_unit_by_unit(desk: Desk) -> None:
     assert [each["order"] for each in json.loads(desk.run("orders", "--json")[0])] == [1]
 
 
+def test_of_a_time_in_which_nothing_was_expected_nobody_says_that_nothing_is_missing(desk: Desk) -> None:
+    desk.run("order", "m1", "m2", "--last", "24h")
+    with OrderFile(desk.orders) as hub:
+        assert hub.take(1, 1_795_300_000_000, [Share(0, 0, Hitch.NOT_EXPECTED), Share(1, 4)])
+        assert [place for place, _ in hub.waiting(1)] == [1]
+        hub.finish(1, 1, 4, 0, 1_795_300_000_000)
+    out, _ = desk.run("orders", "1", "--wait")
+    assert "  m1  done  nothing was expected of it in that time\n" in out
+    told = json.loads(desk.run("orders", "1", "--json")[0])
+    assert [(unit["state"], unit["why"]) for unit in told["results"]] == [("done", "not_expected"), ("done", None)]
+    desk.run("order", "m1", "--last", "24h")
+    with OrderFile(desk.orders) as hub:
+        assert not hub.take(2, 1_795_300_000_000, [Share(0, 0, Hitch.NOT_EXPECTED)])
+    out, _ = desk.run("orders", "2", "--wait")
+    assert out.startswith("order 2  done  1 unit  ")
+    assert "missing" not in out
+
+
 def test_every_hitch_and_state_has_its_words() -> None:
     assert history_orders._WHY.keys() == set(Hitch)
     assert history_orders._STATES.keys() == set(OrderState)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 
 import pytest
 
 from config.sections import LogFormat
-from server.cli.logs import JsonFormatter, TextFormatter, set_up_logging
+from server.cli.logs import WAITING, JsonFormatter, PatientHandler, TextFormatter, finish_log, set_up_logging
 
 
 def record(message: str, *arguments: object) -> logging.LogRecord:
@@ -68,5 +69,35 @@ def test_the_settings_decide_on_level_and_form_and_libraries_are_quiet(capsys: p
     logging.getLogger("server.app").warning("loud part=%s", "x")
     for name in ("asyncua.server", "pymodbus.logging"):
         logging.getLogger(name).warning("library talk")
+    finish_log()
     lines = capsys.readouterr().err.splitlines()
     assert [json.loads(line)["event"] for line in lines] == ["loud"]
+
+
+def test_a_log_that_nobody_empties_holds_nobody_up_and_says_how_many_lines_it_lost() -> None:
+    reading, writing = os.pipe()
+    with open(reading, encoding="utf-8") as told, open(writing, "w", encoding="utf-8") as stream:
+        handler = PatientHandler(stream)
+        handler.setFormatter(TextFormatter())
+        for number in range(WAITING + 5000):
+            handler.handle(record("much said number=%d" + " and more" * 50, number))
+        lines = []
+        while not lines or "log lines lost" not in lines[-1]:
+            lines.append(told.readline())
+        handler.close()
+    numbers = [int(line.partition("number=")[2].split()[0]) for line in lines[:-1]]
+    assert numbers == list(range(len(numbers)))
+    assert 1 <= int(lines[-1].partition("count=")[2]) <= 5000
+
+
+@pytest.mark.parametrize("place", ["/dev/full", "closed"])
+def test_a_log_that_takes_nothing_harms_nobody(place: str) -> None:
+    stream = open(os.devnull if place == "closed" else place, "w", encoding="utf-8")  # noqa: SIM115 - closed at once, or never written
+    if place == "closed":
+        stream.close()
+    handler = PatientHandler(stream)
+    handler.setFormatter(TextFormatter())
+    handler.handle(record("said"))
+    handler.flush()
+    handler.close()
+    stream.close()

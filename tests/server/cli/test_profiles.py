@@ -56,7 +56,7 @@ def test_a_device_is_added_by_template_and_check(site: Path, capsys: pytest.Capt
     said = capsys.readouterr().out
     assert "1 metering units" in said
     assert "acme/pm100: What is still to be confirmed with a device." in said
-    file.write_text(file.read_text().replace("at: 0x0000", "at: 0x0004"))
+    file.write_text(file.read_text(encoding="utf-8").replace("at: 0x0000", "at: 0x0004"), encoding="utf-8")
     assert main(["profiles", "--plant", str(site), "acme/pm100", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["vendor"], shown["origin"], shown["points"][0]["where"]) == ("Acme", "site", "FC3 0x0004 uint16")
@@ -210,6 +210,44 @@ def test_the_logs_of_a_device_are_shown(site: Path, capsys: pytest.CaptureFixtur
     assert main(["profiles", "--plant", str(site), "acme/pm100", "--json"]) == 0
     first, _ = json.loads(capsys.readouterr().out)["logs"]
     assert (first["name"], first["records"], first["dated"]) == ("quarters", 2976, True)
+
+
+EVENTS = """modbus:
+  event_logs:
+    alarms:
+      at: 0x6000
+      words: 4
+      count: 50
+      newest: first
+      time: {at: 0, format: unix}
+      code: {at: 2, type: uint16}
+      codes:
+        0x05: {text: {en: Cover open, ru: Крышка открыта}, severity: 700, state: begins}
+        0x12: {text: Sag}
+    others: {file: 3, words: 4, count: 9, newest: search, time: {at: 0, format: unix}, code: {at: 2, type: uint16}}
+"""
+
+
+def test_the_logs_of_events_of_a_device_are_shown(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(site, PROFILE + POINTS + EVENTS)
+    assert main(["check", str(site)]) == 0
+    said = capsys.readouterr().out
+    assert "acme/pm100: keeps events in alarms itself (50 records); they are told with their time" in said
+    assert main(["profiles", "--plant", str(site), "acme/pm100"]) == 0
+    page = " ".join(capsys.readouterr().out.split())
+    assert "EVENT LOG WHERE RECORDS LOOKED AT EVENTS" in page
+    assert "alarms registers from 0x6000 50 15min 0x05 Cover open; 0x12 Sag" in page
+    assert "others file 3 9 15min by their numbers" in page
+    assert main(["profiles", "--plant", str(site), "acme/pm100", "--json"]) == 0
+    first, _ = json.loads(capsys.readouterr().out)["event_logs"]
+    assert first["events"][0] == {"code": 5, "text": "Cover open", "severity": 700}
+
+
+def test_a_mistake_in_a_log_of_events_is_told_by_check(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(site, PROFILE + POINTS + EVENTS.replace("severity: 700", "severity: 7000"))
+    said = complaint(site, capsys)
+    assert "pm100.yaml:19:" in said
+    assert "severity: Input should be less than or equal to 1000" in said
 
 
 def test_a_mistake_in_a_log_is_told_by_check(site: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -18,7 +19,7 @@ import pytest
 
 from server.cli import main
 
-PATIENCE_S = 40.0
+PATIENCE_S = 240.0
 
 
 class Program:
@@ -48,7 +49,8 @@ class Program:
 @pytest.fixture
 def demo(site) -> Iterator[Program]:
     site.write({"a": ["m1"], "b": ["m2"]})
-    arguments = ("demo", "--plant", str(site.folder), "--data", str(site.folder / "data"), "--plain", "--seconds", "60")
+    data = str(site.folder / "data")
+    arguments = ("demo", "--plant", str(site.folder), "--data", data, "--plain", "--seconds", "900")
     program = Program(site.folder / "demo.log", *arguments)
     yield program
     if program.process.poll() is None:
@@ -67,7 +69,7 @@ def ended(pid: int) -> bool:
             os.kill(pid, 0)
         except ProcessLookupError:
             return True
-        if Path(f"/proc/{pid}/stat").exists() and " Z " in Path(f"/proc/{pid}/stat").read_text():
+        if Path(f"/proc/{pid}/stat").exists() and " Z " in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8"):
             return True
         time.sleep(0.05)
     return False
@@ -121,14 +123,14 @@ def test_serial_ports_of_a_demo_lie_in_its_data_folder_and_go_with_their_meters(
     plant.write_text(f"{before}options: {{transport: serial, device: {port}, timeout_ms: 500}}{after}")
     other = site.folder / "other"
     shutil.copytree(site.folder / "data" / "pki", other / "pki")
-    arguments = ("demo", "--plant", str(site.folder), "--data", str(other), "--plain", "--seconds", "60")
+    arguments = ("demo", "--plant", str(site.folder), "--data", str(other), "--plain", "--seconds", "900")
     program = Program(site.folder / "demo.log", *arguments)
     try:
         said = program.wait_for("line opened channel=a")
         link = other / "ports" / "bus"
         assert link.is_symlink()
         assert not port.exists()
-        assert f"--data {other}" in said
+        assert f"--data {shlex.quote(str(other))}" in said
         os.kill(meters_of(said), signal.SIGKILL)
         deadline = time.monotonic() + PATIENCE_S
         while link.is_symlink():
