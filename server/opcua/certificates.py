@@ -23,7 +23,7 @@ _VALID = timedelta(days=3650)
 _BACKDATED = timedelta(hours=1)
 _RENEW_BEFORE = timedelta(days=30)
 _KEY_BITS = 2048
-_KEY_MODE = 0o600
+_KEY_MODE, _CERTIFICATE_MODE = 0o600, 0o644
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ def _fits(own: OwnCertificate, application_uri: str, names: list[str], now_ns: i
     if not own.certificate.exists() or not own.key.exists():
         return False
     certificate = x509.load_der_x509_certificate(own.certificate.read_bytes())
-    serialization.load_pem_private_key(own.key.read_bytes(), None)
+    key = serialization.load_pem_private_key(own.key.read_bytes(), None)
+    if certificate.public_key() != key.public_key():
+        return False  # whoever made them anew was stopped between the two
     san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     held = {str(name) for name in san.get_values_for_type(x509.DNSName)}
     held |= {str(address) for address in san.get_values_for_type(x509.IPAddress)}
@@ -122,8 +124,8 @@ def _make(own: OwnCertificate, application_uri: str, names: list[str], now_ns: i
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write_secret(own.key, secret)
-    own.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.DER))
+    _write(own.key, secret, _KEY_MODE)
+    _write(own.certificate, certificate.public_bytes(serialization.Encoding.DER), _CERTIFICATE_MODE)
 
 
 def _general_name(name: str) -> x509.GeneralName:
@@ -133,9 +135,9 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _write_secret(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, mode: int) -> None:
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _KEY_MODE), "wb") as file:
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
     fresh.replace(path)

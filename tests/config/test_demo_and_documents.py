@@ -117,23 +117,23 @@ def test_the_demonstration_hub_serves_this_machine_only() -> None:
 
 
 def _schema(name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((schema_folder() / name).read_text())
+    loaded: dict[str, Any] = json.loads((schema_folder() / name).read_text(encoding="utf-8"))
     return loaded
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))
 def test_the_schema_files_are_fresh_and_valid(name: str) -> None:
-    assert (schema_folder() / name).read_text() == render(name), "run `python -m config.schema`"
+    assert (schema_folder() / name).read_text(encoding="utf-8") == render(name), "run `python -m config.schema`"
     jsonschema.Draft202012Validator.check_schema(_schema(name))
 
 
 def test_the_demonstration_plant_obeys_the_schemas() -> None:
-    plant = yaml.safe_load((DEMO / "plant.yaml").read_text())
+    plant = yaml.safe_load((DEMO / "plant.yaml").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(_schema("plant.schema.json")).validate(plant)
     forms = {column.name: column.form for column in COLUMNS}
     meters = []
     for sheet in sorted((DEMO / "meters").glob("*.csv")):
-        lines = [line for line in sheet.read_text().splitlines() if not line.startswith("#")]
+        lines = [line for line in sheet.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
         meters += [
             {name: _typed(forms[name], cell) for name, cell in row.items() if cell} for row in csv.DictReader(lines)
         ]
@@ -182,7 +182,7 @@ def _rows(text: str) -> dict[str, str]:
 
 
 def test_every_key_is_documented_with_its_meaning() -> None:
-    text = (ROOT / "docs/configuration.md").read_text()
+    text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     rows = _rows(text)
     for name, meaning in [*_settings(HubSettings), *((column.name, column.meaning) for column in COLUMNS)]:
         assert meaning in rows[name] or text.count(f"| `{name}` |") > 1, name
@@ -198,4 +198,4 @@ def test_no_key_is_documented_that_does_not_exist() -> None:
     known = {name for name, _ in _settings(HubSettings)} | {column.name for column in COLUMNS}
     known |= {*PLANT_KEYS, *NODE_KEYS, *ATTRIBUTES, *CHANNEL_KEYS}
     known |= {*SCHEDULE_KEYS, *GROUP_KEYS, *RATE_KEYS, *WHERE_KEYS, *MixedOptions.model_fields}
-    assert set(_rows((ROOT / "docs/configuration.md").read_text())) <= known
+    assert set(_rows((ROOT / "docs/configuration.md").read_text(encoding="utf-8"))) <= known

@@ -325,7 +325,7 @@ async def test_many_dead_devices_leave_the_bus_to_those_that_answer(poller, driv
     max_examples=12,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(kinds=st.lists(st.sampled_from(["well", "well", "slow", "dead", "hangs"]), min_size=2, max_size=12))
 async def test_whatever_is_dead_the_rest_is_read_and_the_dead_cost_one_timeout_per_pause(

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from stand import Stand, free_port
+from pulse import Pulse
+from stand import Stand
 
 from address_space.model import NS, SystemClock
 from address_space.model.quantity import Quantity, by_path
@@ -20,6 +21,7 @@ from drivers.simulators.datagrams import UdpPort
 from drivers.simulators.dlt645 import Dlt645Station
 from server.assembly import Bus
 from server.simulation import fleet_of
+from tests.ports import free_port
 
 TIMEOUT_S = 0.4
 TURNAROUND_S = 0.002
@@ -94,6 +96,7 @@ class FieldStand(Stand):
         self.port = free_port()
         self.url = f"opc.tcp://127.0.0.1:{self.port}"
         self.hub = None
+        self.pulse = Pulse()
         self._stop = asyncio.Event()
         self._running = None
         self._lay_out()
@@ -139,7 +142,7 @@ class FieldStand(Stand):
         quantity = by_path(path)
         assert quantity is not None
         device = self.fleet.meter(meter).device
-        seconds = range(int(source_ns // NS - early_s), source_ns // NS + 1)
+        seconds = range(int(source_ns // NS - early_s - self.slip_s), source_ns // NS + 1)
         values = [device.values(second)[quantity.code] for second in seconds]
         known = [value / quantity.per_unit for value in values if value is not None]
         return Shown(min(known) - step, max(known) + step) if known else None

@@ -94,7 +94,7 @@ async def test_a_step_of_the_wall_clock_leaves_every_meter_read_and_no_time_ahea
             before, after = watch.samples[point][: marks[point]], watch.since(point, marks[point])
             assert {sample.name for sample in after} <= USABLE
             fresh = [sample for sample in after if abs(sample.source_ns - stepped_ns) < 60 * NS]
-            assert (fresh[0].source_ns - stepped_ns) / NS <= SETTLE_S
+            assert (fresh[0].source_ns - stepped_ns) / NS <= SETTLE_S + stand.slip_s
             assert len(fresh) >= 4
             for one in (before, fresh):
                 assert all(a.source_ns <= b.source_ns for a, b in pairwise(one))
@@ -133,7 +133,7 @@ async def test_a_full_disk_stops_no_value_and_what_waited_is_stored_when_there_i
         await _all_good(watch)
         await recorder.flush()
         await pages(1)  # SQLite makes of it the pages there are: the next new page finds the disk full
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while recorder.fault is None:
                 await _all_good(watch, count=1)
         await _all_good(watch, count=5)

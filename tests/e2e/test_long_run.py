@@ -171,7 +171,7 @@ async def test_every_good_counter_is_what_the_meter_had_counted_at_that_second(r
             assert round(sample.value * 1000) in run.stand.books_wh(post.id, sample.source_ns), (post.id, sample)
             checked += 1
     print(f"{checked} good counters compared with the books")
-    assert checked > 500
+    assert checked > (500 if run.stand.calm else 100)
 
 
 async def test_no_counter_ever_goes_back(run: Run) -> None:
@@ -182,7 +182,7 @@ async def test_no_counter_ever_goes_back(run: Run) -> None:
 
 async def test_no_value_is_good_while_its_meter_gives_none(run: Run) -> None:
     for spell in run.spells:
-        begin_ns = spell.begin_ns + round(TIMEOUT_S * NS)
+        begin_ns = spell.begin_ns + round((TIMEOUT_S + run.stand.slip_s) * NS)
         if spell.mutes:
             for quantity in QUANTITIES:
                 wrong = [s for s in _good(run, f"{spell.meter}.{quantity}") if begin_ns < s.source_ns < spell.end_ns]
@@ -198,7 +198,7 @@ async def test_a_meter_is_good_again_within_one_back_off_after_its_fault(run: Ru
             assert good, spell
             took_s = (good[0].source_ns - spell.end_ns) / NS
             slowest_s = max(slowest_s, took_s)
-            assert took_s <= back_off_s + 2 * TIMEOUT_S + LATE_S, spell
+            assert took_s <= back_off_s + 2 * TIMEOUT_S + LATE_S + run.stand.slip_s, spell
     print(f"slowest healing {slowest_s:.2f} s")
 
 
@@ -207,9 +207,10 @@ async def test_meters_of_other_channels_are_never_delayed(run: Run) -> None:
         samples = _good(run, f"{meter}.{ENERGY}")
         gaps = sorted((b.source_ns - a.source_ns) / NS for a, b in pairwise(samples))
         print(f"{meter}: {len(gaps)} gaps, 99 % within {gaps[len(gaps) * 99 // 100]:.3f} s, longest {gaps[-1]:.3f} s")
-        assert gaps[len(gaps) * 95 // 100] <= 2 * POLL_S
-        assert gaps[-1] <= 2 * POLL_S + LATE_S
-        assert {sample.status for sample in run.watch.samples[f"{meter}.{ENERGY}"][1:]} == {0}
+        assert gaps[len(gaps) * 95 // 100] <= 2 * POLL_S + run.stand.slip_s
+        assert gaps[-1] <= 2 * POLL_S + LATE_S + run.stand.slip_s
+        names = {sample.name for sample in run.watch.samples[f"{meter}.{ENERGY}"][1:]}
+        assert names <= ({"Good"} if run.stand.calm else {"Good", "UncertainLastUsableValue"})
 
 
 async def test_the_history_holds_exactly_what_the_client_was_told(run: Run) -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,8 +16,10 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.ports import free_port
+
 HERE = Path(__file__).parent
-START_S = 60.0
+START_S = 120.0
 MAKES = (
     "eastron/sdm630",
     "eastron/sdm120",
@@ -82,8 +83,10 @@ class Program:
         deadline = time.monotonic() + START_S
         try:
             while ready.encode() not in log.read_bytes()[before:]:
-                assert self.process.poll() is None, f"{arguments[0]} ended:\n{log.read_text()}"
-                assert time.monotonic() < deadline, f"{arguments[0]} did not get ready:\n{log.read_text()}"
+                assert self.process.poll() is None, f"{arguments[0]} ended:\n{log.read_text(encoding='utf-8')}"
+                assert time.monotonic() < deadline, (
+                    f"{arguments[0]} did not get ready:\n{log.read_text(encoding='utf-8')}"
+                )
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.process.wait(0.05)
         except AssertionError:
@@ -92,7 +95,7 @@ class Program:
             self._out.close()
             raise
 
-    def stop(self, how: signal.Signals = signal.SIGINT, within_s: float = 10.0) -> float:
+    def stop(self, how: signal.Signals = signal.SIGINT, within_s: float = 60.0) -> float:
         """Send a signal and wait for the end; returns how many seconds it took."""
         began = time.monotonic()
         if self.process.poll() is None:
@@ -206,13 +209,6 @@ meters: meters/*.csv
             rows.append(f"m{number:04d},Meter {number},{feeder},{make},{bus},{number // 2 + 1},{ratio}")
         (self.folder / "meters").mkdir(exist_ok=True)
         (self.folder / "meters" / "town.csv").write_text("\n".join(rows) + "\n")
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def require_node() -> None:

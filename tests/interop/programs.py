@@ -16,7 +16,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from foreign import free_port, until
+from foreign import until
+from tests.ports import free_port
 
 HEAVY = Path(__file__).parent / "heavy"
 START_S = 90.0

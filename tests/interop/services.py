@@ -147,7 +147,7 @@ class Subscription:
         acknowledgements = [{"subscriptionId": self.id, "sequenceNumber": number} for number in acknowledge]
         return ask(self.client, "Publish", subscriptionAcknowledgements=acknowledgements)
 
-    def changes(self, count: int, within_s: float = 15) -> list[dict[str, Any]]:
+    def changes(self, count: int, within_s: float = 60) -> list[dict[str, Any]]:
         """Publish, acknowledging, until `count` data changes came; each with `handle` beside its data value."""
         found: list[dict[str, Any]] = []
         deadline = time.monotonic() + within_s

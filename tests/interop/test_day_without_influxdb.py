@@ -114,7 +114,7 @@ def test_after_a_day_without_influxdb_consumption_equals_the_books_to_the_watt_h
             for number in range(METERS)
         ]
         assert sum(map(sum, counted)) > 1000
-        assert until(told, 30, "processed history") == counted
+        assert until(told, 60, "processed history") == counted
     finally:
         if foreign is not None:
             foreign.close()

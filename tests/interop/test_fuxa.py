@@ -53,4 +53,4 @@ def test_fuxa_shows_the_values_of_its_opc_ua_device(fuxa: Fuxa, caller: ForeignC
 
 def test_fuxa_follows_a_changing_value(fuxa: Fuxa) -> None:
     first = shown(fuxa)["ns=2;s=m0000.ActivePower"]
-    until(lambda: fuxa.values(TAGS)["ns=2;s=m0000.ActivePower"] not in (None, first), 30, "the value changes")
+    until(lambda: fuxa.values(TAGS)["ns=2;s=m0000.ActivePower"] not in (None, first), 60, "the value changes")

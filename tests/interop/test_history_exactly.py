@@ -105,7 +105,7 @@ def by_asyncua(url: str, requests: list[dict[str, Any]], node: str) -> list[Told
 
     async def asked() -> list[Told]:
         found = []
-        async with Client(url, timeout=20) as client:
+        async with Client(url, timeout=60) as client:
             for details in requests:
                 settings = details["aggregateConfiguration"]
                 own = ua.ReadProcessedDetails(

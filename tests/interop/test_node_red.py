@@ -45,7 +45,7 @@ def test_node_red_follows_a_subscription(node_red: NodeRed) -> None:
     def values() -> set[float]:
         return {one["payload"] for one in node_red.seen() if isinstance(one["payload"], float)}
 
-    assert len(until(lambda: found if len(found := values()) >= 3 else set(), 20, "three changes")) >= 3
+    assert len(until(lambda: found if len(found := values()) >= 3 else set(), 60, "three changes")) >= 3
 
 
 def test_node_red_reads_raw_history(node_red: NodeRed) -> None:

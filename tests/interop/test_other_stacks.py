@@ -76,7 +76,7 @@ def test_another_stack_takes_its_subscription_up_again_after_a_cut_and_misses_no
         way.refuse(on=True)
         way.cut()
         if in_a_new_session:
-            until(lambda: sessions_lost(observer) > lost, 30, "the session is over")  # noqa: B023
+            until(lambda: sessions_lost(observer) > lost, 60, "the session is over")  # noqa: B023
         watcher.say("again")
         watcher.wait("counting anew", 60)
         way.refuse(on=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import pytest
@@ -62,7 +64,7 @@ def test_a_modified_subscription_answers_what_holds_and_publishes_at_the_new_pac
         )
         assert changed["revisedPublishingInterval"] == 100
         assert (changed["revisedLifetimeCount"], changed["revisedMaxKeepAliveCount"]) == (300, 10)
-        assert subscription.changes(1, within_s=5)
+        assert subscription.changes(1, within_s=60)
     gone = {"subscriptionId": subscription.id, "requestedPublishingInterval": 100}
     assert fault(caller, "ModifySubscription", **gone) == "BadSubscriptionIdInvalid"
 
@@ -81,17 +83,18 @@ def test_no_more_notifications_come_in_one_message_than_the_client_wants(caller:
 
 
 def test_the_first_message_comes_at_once_and_keep_alives_follow_in_step(caller: ForeignClient) -> None:
-    with Subscription(caller, interval_ms=100, keep_alive=4) as subscription:
+    with Subscription(caller, interval_ms=100, keep_alive=200) as subscription:
         began = time.monotonic()
-        first = subscription.publish()
-        assert time.monotonic() - began < 1.0
-        second = subscription.publish()
-        third = subscription.publish()
-        assert [changes_of(one) for one in (first, second, third)] == [[], [], []]
-        numbers = {one["notificationMessage"]["sequenceNumber"] for one in (first, second, third)}
+        subscription.publish()
+        assert time.monotonic() - began < 15, "a keep-alive would take 20 s"
+    with Subscription(caller, interval_ms=100, keep_alive=4) as subscription:
+        messages = [subscription.publish() for _ in range(6)]
+        assert [changes_of(one) for one in messages] == [[]] * 6
+        numbers = {one["notificationMessage"]["sequenceNumber"] for one in messages}
         assert numbers == {1}, "a keep-alive shows the number of the next message and uses none up"
-        apart = third["notificationMessage"]["publishTime"] - second["notificationMessage"]["publishTime"]
-        assert 300 <= apart <= 800
+        times = [one["notificationMessage"]["publishTime"] for one in messages[1:]]
+        apart = median(later - one for one, later in pairwise(times))
+        assert 300 <= apart <= 2000
 
 
 def test_a_subscription_nobody_asks_for_ends_after_its_lifetime(caller: ForeignClient) -> None:
@@ -100,14 +103,14 @@ def test_a_subscription_nobody_asks_for_ends_after_its_lifetime(caller: ForeignC
         lives = subscription.revised["revisedLifetimeCount"] * 0.1
         with Subscription(caller, interval_ms=100, keep_alive=600) as other:
             pending = caller("send", service="Publish", body={"subscriptionAcknowledgements": []})["id"]
-            assert caller("answer", id=pending, timeoutMs=3000)["answer"] is not None
+            assert caller("answer", id=pending, timeoutMs=30_000)["answer"] is not None
             began = time.monotonic()
             until(
                 lambda: (
                     fault(caller, "SetPublishingMode", publishingEnabled=True, subscriptionIds=[other.id]) == "Good"
                     and time.monotonic() - began > lives + 0.5
                 ),
-                lives + 5,
+                lives + 60,
                 "the lifetime is over",
             )
         gone = fault(caller, "Republish", subscriptionId=subscription.id, retransmitSequenceNumber=1)
@@ -120,7 +123,7 @@ def test_publishing_that_is_switched_off_sends_only_keep_alives_and_loses_nothin
         assert [changes_of(subscription.publish()) for _ in range(6)] == [[]] * 6
         on = ask(caller, "SetPublishingMode", publishingEnabled=True, subscriptionIds=[subscription.id, 4_000_000_001])
         assert on["results"] == ["Good", "BadSubscriptionIdInvalid"]
-        assert subscription.changes(2, within_s=5)
+        assert subscription.changes(2, within_s=60)
 
 
 def test_messages_can_be_republished_until_they_are_acknowledged(caller: ForeignClient) -> None:

@@ -13,8 +13,9 @@ from typing import Any, Protocol, TypeVar
 from asyncua import ua
 from asyncua.sync import Client
 
+from tests.ports import free_port
 from tests.scale.client import Identity
-from tests.scale.measure import ROOT, Child, cpu_s, free_port
+from tests.scale.measure import ROOT, Child, cpu_s
 from tests.scale.plants import QUANTITIES, PlantFiles
 
 OURS, STOCK, NODE, OPEN = "ours", "stock asyncua", "node-opcua", "open62541"

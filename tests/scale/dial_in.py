@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.scale.measure import Child, Figure, free_port
+from tests.ports import free_port
+from tests.scale.measure import Child, Figure
 from tests.scale.plants import PlantFiles
 from tests.scale.size import Size
 from tests.scale.table import Row

@@ -10,9 +10,10 @@ from typing import Any
 from asyncua import ua
 
 from historian.aggregates import Aggregate
+from tests.ports import free_port
 from tests.scale.client import BenchClient
 from tests.scale.history_child import BEGIN, SLOT_S
-from tests.scale.measure import Child, Figure, free_port
+from tests.scale.measure import Child, Figure
 from tests.scale.size import Size
 from tests.scale.table import Row
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import urllib3
 
+from tests.ports import free_port
+
 MISSING = "influxd is not installed: `apt-get install influxdb` as root, as .ci/run does"
-START_S = 15.0
+START_S = 120.0
 _CONFIG = """
 reporting-disabled = true
 bind-address = "127.0.0.1:{rpc}"
@@ -40,7 +41,7 @@ class Influxd:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        http, rpc = _free_ports()
+        http, rpc = free_port(), free_port()
         self.url = f"http://127.0.0.1:{http}"
         self._config = folder / "influxdb.conf"
         self._config.write_text(_CONFIG.format(folder=folder, http=http, rpc=rpc))
@@ -55,6 +56,20 @@ class Influxd:
         """Start it and wait until it answers."""
         command = [shutil.which("influxd") or "influxd", "-config", str(self._config)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            self._answered()
+        except BaseException:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """As a power cut: SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _answered(self) -> None:
         end = time.monotonic() + START_S
         while time.monotonic() < end:
             try:
@@ -64,17 +79,3 @@ class Influxd:
             else:
                 return
         raise TimeoutError("influxd did not start")
-
-    def kill(self) -> None:
-        """As a power cut: SIGKILL."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1]), int(other.getsockname()[1])

@@ -7,7 +7,6 @@ it, and time that other programs take from it does not count.
 from __future__ import annotations
 
 import json
-import socket
 import statistics
 import subprocess
 import sys
@@ -56,7 +55,7 @@ def cpu_s(pid: int) -> float:
 
 def rss_bytes(pid: int) -> int:
     """Resident memory of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
     raise ProcessLookupError(f"process {pid} has no resident memory")
@@ -71,14 +70,6 @@ def own_cpu_per(work: Callable[[], int], rounds: int) -> Figure:
         done = work()
         figures.append((time.process_time() - before) / done * 1e6)
     return Figure.of(figures)
-
-
-def free_port() -> int:
-    """A port that nothing listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class Child:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.scale.measure import Child, Figure, free_port
+from tests.ports import free_port
+from tests.scale.measure import Child, Figure
 from tests.scale.plants import VARIABLES, PlantFiles
 from tests.scale.size import Size
 from tests.scale.table import Better, Row

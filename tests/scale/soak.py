@@ -15,7 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.interop.relay import Relay
-from tests.scale.measure import Child, free_port
+from tests.ports import free_port
+from tests.scale.measure import Child
 from tests.scale.soak_audit import Auditor
 from tests.scale.soak_client import Identity, Tally, forever
 from tests.scale.soak_gauge import Gauge

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.scale.measure import Child, Figure, free_port
+from tests.ports import free_port
+from tests.scale.measure import Child, Figure
 from tests.scale.plants import VARIABLES, PlantFiles
 from tests.scale.size import Size
 from tests.scale.table import Row

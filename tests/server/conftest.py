@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from server.app import Blueprint, draw, site_profiles
 from server.opcua import OpcUaOptions
 from server.opcua.certificates import host_names, own_certificate
 from server.simulation import fleet_of
+from tests.ports import free_port
 
 
 class Site:
@@ -33,7 +33,7 @@ class Site:
         meters: Mapping[str, Sequence[str]],
         *,
         profile: str = "eastron/sdm630",
-        options: str = "timeout_ms: 1000",
+        options: str = "timeout_ms: 4000",
         plant: str = "",
         history: str = "commit_interval_s = 0.05",
     ) -> Site:
@@ -83,12 +83,6 @@ slow = 0.2
         """Its meters, simulated at the ports where the hub looks for them."""
         blueprint = self.draw()
         return fleet_of(blueprint, load_library(*site_profiles(blueprint.settings.plant)), SystemClock(), channels)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

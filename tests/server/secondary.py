@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SECONDARY = """\
+HEAD = """\
 profile: site/secondary
 vendor: Site
 model: Secondary
@@ -11,5 +11,8 @@ protocol: modbus
 source: [{document: made for a test}]
 modbus: {order: ABCD, ratios: {ct: configured, pt: configured}}
 points:
-  ActiveEnergyImport: {at: 0, type: uint32, scale: 0.01, unit: kWh, ratio: ptct, counter: {max: 9999999.99}}
+"""
+SECONDARY = f"""\
+{HEAD}\
+  ActiveEnergyImport: {{at: 0, type: uint32, scale: 0.01, unit: kWh, ratio: ptct, counter: {{max: 9999999.99}}}}
 """

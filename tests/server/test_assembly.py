@@ -10,20 +10,14 @@ from drivers.profiles import load_library
 from drivers.registry import load_drivers
 from historian.counters import RatioChange
 from server.assembly import Assembly
+from tests.server.secondary import HEAD
 
 ENERGY, POWER, VOLTAGE = Quantity.ACTIVE_ENERGY_IMPORT, Quantity.ACTIVE_POWER, Quantity.VOLTAGE_L1
-SECONDARY = """\
-profile: site/secondary
-vendor: Site
-model: Secondary
-medium: electricity
-protocol: modbus
-source: [{document: made for a test}]
-modbus: {order: ABCD, ratios: {ct: configured, pt: configured}}
-points:
-  ActiveEnergyImport: {at: 0, type: uint32, scale: 0.01, unit: kWh, ratio: ptct, counter: {max: 999999.99}}
-  ActiveEnergyExport: {at: 2, type: uint32, scale: 0.01, unit: kWh, counter: {max: 999999.99}}
-  VoltageL1: {at: 4, type: uint16, scale: 0.1, unit: V, ratio: pt, class: fast}
+SECONDARY = f"""\
+{HEAD}\
+  ActiveEnergyImport: {{at: 0, type: uint32, scale: 0.01, unit: kWh, ratio: ptct, counter: {{max: 999999.99}}}}
+  ActiveEnergyExport: {{at: 2, type: uint32, scale: 0.01, unit: kWh, counter: {{max: 999999.99}}}}
+  VoltageL1: {{at: 4, type: uint16, scale: 0.1, unit: V, ratio: pt, class: fast}}
 """
 
 

@@ -137,7 +137,7 @@ async def test_a_client_sees_what_a_register_did_and_is_told_of_it_once(works: W
         running = tasks.create_task(hub.run(stop, ready.set))
         await ready.wait()
         await works.line_up()
-        async with Client(f"opc.tcp://127.0.0.1:{works.site.port}") as client:
+        async with Client(f"opc.tcp://127.0.0.1:{works.site.port}", timeout=60) as client:
             unit = client.get_node(ua.NodeId("m1", 2))
             subscription = await client.create_subscription(50, heard)
             await subscription.subscribe_events(unit, [client.get_node(EVENT_TYPE)])
@@ -188,7 +188,7 @@ async def nobody_is_told_again(works: Works, known: list[bytes]) -> None:
             assert works.hub.history is not None
             assert works.hub.history.rollups is not None
             assert len(await works.hub.history.rollups.anomalies()) == len(ALL)
-            async with Client(f"opc.tcp://127.0.0.1:{works.site.port}") as client:
+            async with Client(f"opc.tcp://127.0.0.1:{works.site.port}", timeout=60) as client:
                 unit = client.get_node(ua.NodeId("m1", 2))
                 event_type = client.get_node(EVENT_TYPE)
                 found = await unit.read_event_history(time_of(0), time_of(READINGS), 0, [event_type])

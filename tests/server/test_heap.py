@@ -43,7 +43,7 @@ only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tell
 def resident(*parts: str) -> list[int]:
     """What a process of its own tells, in bytes."""
     code = "\n".join((RESIDENT, *parts))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=240)
     return [int(number) for number in done.stdout.split()]
 
 

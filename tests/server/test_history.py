@@ -16,7 +16,7 @@ from tests.scale.influxd import MISSING, Influxd, installed
 from tests.server.running import running
 
 pytestmark = pytest.mark.skipif(not installed(), reason=MISSING)
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 ENERGY = "m1.ActiveEnergyImport"
 
 
@@ -63,7 +63,7 @@ async def test_a_hub_without_the_embedded_store_answers_from_influxdb(site, infl
     hub = Hub(site.draw())
     async with site.fleet(), running(hub, PATIENCE_S):
         await until(lambda: len(times(ql)) > 3)
-        async with Client(f"opc.tcp://127.0.0.1:{site.port}") as foreign:
+        async with Client(f"opc.tcp://127.0.0.1:{site.port}", timeout=60) as foreign:
             now = datetime.now(UTC)
             details = ua.ReadRawModifiedDetails(False, now - timedelta(hours=1), now, 1000, False)
             asked = ua.HistoryReadValueId(ua.NodeId(ENERGY, 2), None, ua.QualifiedName(), None)

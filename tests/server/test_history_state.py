@@ -20,7 +20,7 @@ from server.reports import history_values
 from tests.historian.influx.answers import V2, Replayed, Said, said
 from tests.server.running import running
 
-PATIENCE_S = 30.0
+PATIENCE_S = 240.0
 NS_PER_MS = 1_000_000
 AT_MS = 1_800_000_000_000
 
@@ -79,7 +79,8 @@ async def test_a_client_sees_readings_wait_while_influxdb_refuses_and_leave_when
         influx = f'commit_interval_s = 0.05\n[history.influx]\nurl = "{server.url}"\norg = "works"'
         site.write({"a": ["m1"]}, history=influx)
         hub = Hub(site.draw())
-        async with site.fleet(), running(hub, PATIENCE_S), Client(f"opc.tcp://127.0.0.1:{site.port}") as client:
+        client = Client(f"opc.tcp://127.0.0.1:{site.port}", timeout=60)
+        async with site.fleet(), running(hub, PATIENCE_S), client:
             async with asyncio.timeout(PATIENCE_S):
                 while not (found := await shown(client))["LinesWaiting"] or not found["Trouble"]:  # noqa: ASYNC110 - polled
                     await asyncio.sleep(0.1)

@@ -13,7 +13,7 @@ from drivers.simulators import Silent
 from server.app import Hub
 from server.opcua import CallContext, HubUser
 
-PATIENCE_S = 20.0
+PATIENCE_S = 240.0
 SOMEBODY = CallContext(HubUser(role=UserRole.User, name="operator"))
 
 

@@ -63,7 +63,7 @@ async def test_an_outage_of_a_meter_is_missing_of_it_alone_until_late_readings_c
             await poller.read_now(unit)
         await hub.history.recorder.flush()
         slots = [START_MS + number * MINUTE_MS for number in range(1, MINUTES - 1)]
-        async with Client(f"opc.tcp://127.0.0.1:{site.port}") as client:
+        async with Client(f"opc.tcp://127.0.0.1:{site.port}", timeout=60) as client:
             found = await until_missing(client, "m1", 2 * len(slots))
             began = datetime(2026, 11, 22, 8, 5, tzinfo=UTC) + timedelta(minutes=1)
             assert found == {

@@ -84,7 +84,7 @@ async def _bench(**options: Any) -> AsyncIterator[Bench]:
     clock = ManualClock(NOON_NS)
     near, far = pair()
     bus = SimulatedBus(clock)
-    chosen = Options.model_validate({"host": "nowhere", "port": 1, "timeout_ms": 40, **options})
+    chosen = Options.model_validate({"host": "nowhere", "port": 1, "timeout_ms": 300, **options})
     sent: list[bytes] = []
     driver = Cjt188Driver("bus", chosen, _Recorded(near, sent), clock)  # type: ignore[arg-type]
     async with asyncio.TaskGroup() as tasks:

@@ -96,7 +96,7 @@ async def wire(tmp_path: Path) -> AsyncIterator[TwoSpeedWire]:
 
 
 def options(wire: TwoSpeedWire, **more: Any) -> Options:
-    told = {"protocols": {"modbus": {"baud": 9600, "parity": "none"}}, "baud": 2400, "timeout_ms": 200, "gap_ms": 5}
+    told = {"protocols": {"modbus": {"baud": 9600, "parity": "none"}}, "baud": 2400, "timeout_ms": 1000, "gap_ms": 5}
     return Options(transport="serial", device=str(wire.path), **(told | more))
 
 

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from address_space.model.clock import SystemClock
 from drivers.errors import ChannelDown
-from drivers.probe import SETTINGS, Confidence, Framing, Search, diagnose, line_options, longest_s, questions, search
+from drivers.probe import (
+    SETTINGS,
+    Confidence,
+    Framing,
+    Search,
+    diagnose,
+    line_options,
+    longest_s,
+    questions,
+    search,
+)
 from drivers.probe.errors import ProbeMistake
-from drivers.probe.line import Trouble
+from drivers.probe.line import Finding, Trouble
 from drivers.simulators.bus import SimulatedBus, Station
 from drivers.simulators.cjt188 import CJT188, Cjt188Station
 from drivers.simulators.dlt645 import Dlt645Station, Manners
@@ -24,7 +34,8 @@ from drivers.transport import Lines, Parity, SerialSettings
 from tests.drivers.probe.odd_meter import OddStation
 
 METER = "202611220017"
-PATIENCE_S = 0.15
+PATIENCES_S = (0.15, 1.0, 5.0)
+"""How long each answer is waited for; where a busy machine let none pass, once more with more patience."""
 
 
 def bus_of(wire: Wire, station: Station, settings: SerialSettings | None = None, *, echo: bool = False) -> SimulatedBus:
@@ -35,7 +46,13 @@ def bus_of(wire: Wire, station: Station, settings: SerialSettings | None = None,
 
 
 async def look(
-    target: str, settings: Sequence[SerialSettings], *, one_meter: bool = True, framings: Sequence[Framing] = (), **more
+    target: str,
+    settings: Sequence[SerialSettings],
+    *,
+    one_meter: bool = True,
+    framings: Sequence[Framing] = (),
+    patience_s: float = PATIENCES_S[0],
+    **more,
 ) -> Search:
     clock = SystemClock()
     lines = Lines(clock)
@@ -44,9 +61,21 @@ async def look(
     async with lines:
         await link.open()
         try:
-            return await search(link, clock, PATIENCE_S, asked, settings, lambda done, total: None)
+            return await search(link, clock, patience_s, asked, settings, lambda done, total: None)
         finally:
             link.close()
+
+
+async def sought(
+    target: str, settings: Sequence[SerialSettings], so: Callable[[Finding], object] = lambda _: True, **more
+) -> Finding:
+    """What is found; at last also where it is not `so`."""
+    for patience_s in PATIENCES_S:
+        found = (await look(target, settings, patience_s=patience_s, **more)).found
+        if found is not None and so(found):
+            break
+    assert found is not None
+    return found
 
 
 STATIONS = {
@@ -63,16 +92,15 @@ async def test_the_speed_of_a_serial_line_is_found_by_the_first_sound_answer(kin
     right = SerialSettings(57600, Parity.EVEN)
     port = PseudoTerminal(bus_of(wire, station(), right), tmp_path / "ttyPROBE")
     await port.start()
-    found = await look(str(port.path), [SerialSettings(9600), right])
-    await port.stop()
-    assert found.found is not None
-    assert found.found.settings == right
-    assert found.found.sign.address == address
-    assert found.found.sign.protocol == ("dlt645" if kind == "1997" else kind)
-    assert "1997" in found.found.sign.what or kind != "1997"
     # A pseudo-terminal has no parity, so nobody can be sure of it.
-    assert found.found.confidence is Confidence.MEDIUM
-    assert {each.parity for each in found.found.others} == {Parity.NONE, Parity.ODD}
+    found = await sought(str(port.path), [SerialSettings(9600), right], lambda found: len(found.others) == 2)
+    await port.stop()
+    assert found.settings == right
+    assert found.sign.address == address
+    assert found.sign.protocol == ("dlt645" if kind == "1997" else kind)
+    assert "1997" in found.sign.what or kind != "1997"
+    assert found.confidence is Confidence.MEDIUM
+    assert {each.parity for each in found.others} == {Parity.NONE, Parity.ODD}
 
 
 async def test_where_nobody_answers_nothing_is_found(tmp_path: Path) -> None:
@@ -93,28 +121,32 @@ async def test_wildcards_are_sent_only_where_one_meter_is_on_the_wire(tmp_path: 
     target = f"127.0.0.1:{port.port}"
     assert (await look(target, [], one_meter=False)).found is None
     assert bus.requests == 0
-    assert (await look(target, [])).found is not None
+    assert await sought(target, [])
     await port.stop()
 
 
 async def test_over_a_network_the_framing_is_found(tmp_path: Path) -> None:
     port = TcpPort(bus_of(*[make() if callable(make) else make for make in STATIONS["modbus"][:2]]))
     await port.start()
-    found = await look(f"tcp://127.0.0.1:{port.port}", [], framings=[Framing.TCP, Framing.RTU], one_meter=False)
+    found = await sought(
+        f"tcp://127.0.0.1:{port.port}",
+        [],
+        lambda found: found.confidence is Confidence.HIGH,
+        framings=[Framing.TCP, Framing.RTU],
+        one_meter=False,
+    )
     await port.stop()
-    assert found.found is not None
-    assert (found.found.sign.framing, found.found.settings) == ("rtu", None)
-    assert found.found.confidence is Confidence.HIGH
+    assert (found.sign.framing, found.settings) == ("rtu", None)
+    assert found.confidence is Confidence.HIGH
 
 
 async def test_a_line_that_hears_itself_is_told(tmp_path: Path) -> None:
     wire, station, _ = STATIONS["dlt645"]
     port = TcpPort(bus_of(wire, station(), echo=True))
     await port.start()
-    found = await look(f"127.0.0.1:{port.port}", [], framings=[Framing.RTU])
+    found = await sought(f"127.0.0.1:{port.port}", [], framings=[Framing.RTU])
     await port.stop()
-    assert found.found is not None
-    assert found.found.sign.protocol == "dlt645"
+    assert found.sign.protocol == "dlt645"
 
 
 def test_the_time_is_known_beforehand() -> None:

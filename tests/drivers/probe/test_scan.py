@@ -40,7 +40,7 @@ from drivers.simulators.wire import DLT645, MODBUS_RTU, Wire
 from drivers.transport import TcpLink, pair
 from tests.drivers.probe.odd_meter import FIRST, OddMeter, OddStation
 
-TIMEOUT_S = 0.05
+TIMEOUT_S = 0.15
 
 
 def nobody(done: int, total: int) -> None:
@@ -93,7 +93,7 @@ async def test_several_meters_that_answer_all_at_once_are_found_byte_by_byte() -
     numbers = ["202611220017", "202611220018", "000000063217"]
     stations = [(DLT645, Dlt645Station(Installation(number), number)) for number in numbers]
     async with bus(*stations) as (asker, _):
-        asker.timeout_s = 0.01
+        asker.timeout_s = 0.03
         found = await found_by(scan_dlt645(asker, "2007", [], nobody, several=True))
     assert sorted(found) == sorted(numbers)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import tty
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 
 import pytest
 import uvloop
+
+from tests.ports import free_port
 
 
 class Cable:
@@ -42,7 +43,7 @@ class Cable:
     async def hears(self, count: int) -> bytes:
         """The next bytes that the hub sent."""
         heard = b""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(heard) < count:
                 try:
                     heard += os.read(self.far, 65536)
@@ -71,21 +72,14 @@ def until() -> Callable[[Callable[[], object]], Coroutine[Any, Any, None]]:
     """Waits until something is so, which nobody tells."""
 
     async def wait(so: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not so():  # noqa: ASYNC110 - threads and sockets tell no event
                 await asyncio.sleep(0.005)
 
     return wait
 
 
-@pytest.fixture
-def free_port() -> Callable[[], int]:
+@pytest.fixture(name="free_port")
+def free_port_fixture() -> Callable[[], int]:
     """Ports that nothing listens at."""
-
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-            return port
-
-    return find
+    return free_port

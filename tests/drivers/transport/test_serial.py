@@ -25,6 +25,7 @@ from drivers.transport.pumps import FilePump
 pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")  # of pySerial's RFC 2217
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
+PATIENCE_S = 60.0
 
 
 def link_to(cable, settings=None, **more):
@@ -41,7 +42,7 @@ def test_bytes_of_every_value_pass_both_ways_unchanged(run: Run, cable):
         cable.say(every)
         heard = b""
         while len(heard) < 256:
-            heard += await link.receive(2)
+            heard += await link.receive(PATIENCE_S)
         assert heard == every
         assert await link.receive(0.01) == b""
         link.close()
@@ -88,7 +89,7 @@ def test_a_pulled_cable_is_told_and_the_port_is_found_again_by_its_name(run: Run
             assert await cable.hears(5) == b"hello"
             cable.pull()
             with pytest.raises(ChannelDown, match=r"bus .*usb-serial-by-id\): the port is gone; plug"):
-                await link.receive(2)
+                await link.receive(PATIENCE_S)
             assert not link.connected
             with pytest.raises(ChannelDown):
                 link.send(b"x")
@@ -97,7 +98,7 @@ def test_a_pulled_cable_is_told_and_the_port_is_found_again_by_its_name(run: Run
             cable.plug()
         await link.open()
         cable.say(b"back")
-        assert await link.receive(2) == b"back"
+        assert await link.receive(PATIENCE_S) == b"back"
         link.close()
 
     run(scenario())
@@ -110,9 +111,9 @@ def test_what_had_arrived_before_the_cable_was_pulled_is_still_received(run: Run
         cable.say(b"last words")
         await until(lambda: link._arrivals._data)
         cable.pull()
-        assert await link.receive(2) == b"last words"
+        assert await link.receive(PATIENCE_S) == b"last words"
         with pytest.raises(ChannelDown):
-            await link.receive(2)
+            await link.receive(PATIENCE_S)
 
     run(scenario())
 
@@ -262,7 +263,7 @@ async def test_opening_that_is_given_up_leaves_the_port_free(cable):
     opening.cancel()
     with suppress(asyncio.CancelledError):
         await opening
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             with suppress(ChannelDown):
                 await link.open()
@@ -340,7 +341,9 @@ def own_threads() -> set[str]:
 def test_a_port_of_another_machine_is_reached_by_rfc_2217(run: Run, cable):
     async def scenario():
         with Terminal(str(cable.path), timeout=0) as port, served_port(port) as number:
-            link = SerialLink("bus", f"rfc2217://127.0.0.1:{number}", SerialSettings(2400))
+            # pySerial and the link wait three seconds for the far end, which a busy machine may need.
+            url = f"rfc2217://127.0.0.1:{number}?timeout={PATIENCE_S:.0f}"
+            link = SerialLink("bus", url, SerialSettings(2400), open_timeout_s=PATIENCE_S)
             for _ in range(2):
                 await link.open()
                 link.send(b"\xff\x00ask")
@@ -348,7 +351,7 @@ def test_a_port_of_another_machine_is_reached_by_rfc_2217(run: Run, cable):
                 cable.say(b"\xffanswer")
                 heard = b""
                 while len(heard) < 7:
-                    heard += await link.receive(2)
+                    heard += await link.receive(PATIENCE_S)
                 assert heard == b"\xffanswer"
                 link.tune(SerialSettings(4800))
                 link.send(b"after")
@@ -365,7 +368,7 @@ def test_the_threads_behind_a_url_end_when_the_link_closes(run: Run, until):
         await link.open()
         assert len(own_threads()) == 2
         link.send(b"round")
-        assert await link.receive(2) == b"round"
+        assert await link.receive(PATIENCE_S) == b"round"
         link.close()
         await until(lambda: not own_threads())
 
@@ -382,7 +385,7 @@ def test_a_device_server_that_hangs_up_is_a_lost_port(run: Run, until):
         await until(lambda: clients)
         clients[0].close()
         with pytest.raises(ChannelDown, match="the port was lost"):
-            await link.receive(5)
+            await link.receive(PATIENCE_S)
         assert not link.connected
         link.close()
         server.close()

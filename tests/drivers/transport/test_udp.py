@@ -22,7 +22,7 @@ def peer() -> Iterator[socket.socket]:
 
 
 async def got(plug: socket.socket) -> tuple[bytes, tuple[str, int]]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             try:
                 return plug.recvfrom(4096)
@@ -41,7 +41,7 @@ def test_datagrams_go_to_the_peer_and_its_answers_come_back(run, peer):
         peer.sendto(b"two", hub)
         heard = b""
         while len(heard) < 6:
-            heard += await link.receive(2)
+            heard += await link.receive(60)
         assert heard == b"onetwo"
         assert await link.receive(0.01) == b""
         link.close()
@@ -60,7 +60,7 @@ def test_datagrams_of_anybody_else_are_dropped(run, peer):
             stranger.sendto(b"lies", hub)
         assert await link.receive(0.05) == b""
         peer.sendto(b"truth", hub)
-        assert await link.receive(2) == b"truth"
+        assert await link.receive(60) == b"truth"
         link.close()
 
     run(scenario())
@@ -86,7 +86,7 @@ def test_a_port_where_nothing_listens_is_told_without_waiting(run, free_port):
         await link.open()
         link.send(b"ask")
         with pytest.raises(ChannelDown, match=r"meter \(udp 127\.0\.0\.1:\d+\): nothing listens there; check"):
-            await link.receive(5)
+            await link.receive(60)
         with pytest.raises(ChannelDown):
             link.send(b"ask")
         link.close()

@@ -86,7 +86,7 @@ class Hub:
         return f"opc.tcp://127.0.0.1:{self.server.port}{self.options.path}"
 
     def client(self) -> Client:
-        return Client(self.url, timeout=10)
+        return Client(self.url, timeout=60)
 
     def handle(self, point: str) -> int:
         handle = self.plant.handle(PointId(point))

@@ -48,7 +48,7 @@ def recordings() -> list[Recording]:
 
 
 async def _record(name: str, url: str, script: Callable[[Client], Awaitable[Any]]) -> None:
-    client = Client(url, timeout=10)
+    client = Client(url, timeout=60)
     said: list[bytes] = []
     connect = client.connect_socket
 

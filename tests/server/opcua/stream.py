@@ -32,7 +32,7 @@ class Stream:
         data = await self.client.uaclient.protocol.send_request(request)
         return ua.ua_binary.struct_from_binary(answer, data)
 
-    async def publish(self, *acks: tuple[int, int], patience_s: float = 5) -> Any:
+    async def publish(self, *acks: tuple[int, int], patience_s: float = 60) -> Any:
         request = ua.PublishRequest()
         request.Parameters.SubscriptionAcknowledgements = [ua.SubscriptionAcknowledgement(*ack) for ack in acks]
         response = await asyncio.wait_for(self.send(request, ua.PublishResponse), patience_s)

@@ -238,7 +238,7 @@ async def test_a_crippled_browse_request_is_a_decoding_error_and_the_session_liv
         protocol._callbackmap[protocol._request_id] = answer
         binary = protocol._connection.message_to_binary(encoded[:-cut], request_id=protocol._request_id)
         protocol.transport.write(binary)
-        fault = struct_from_binary(ua.ServiceFault, await asyncio.wait_for(answer, 5))
+        fault = struct_from_binary(ua.ServiceFault, await asyncio.wait_for(answer, 60))
         assert fault.ResponseHeader.ServiceResult.value == _STATUS.BadDecodingError
     assert (await _browse(client, _children()))[0].References
 

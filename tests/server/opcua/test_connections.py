@@ -31,14 +31,14 @@ class Raw:
 
     async def answer(self) -> tuple[bytes, int]:
         """Kind of the next message and, for an Error, its code."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             head = await self.reader.readexactly(8)
             kind, _, size = struct.unpack("<3scI", head)
             body = await self.reader.readexactly(size - 8)
         return kind, struct.unpack_from("<I", body)[0]
 
     async def closed(self) -> bool:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             try:
                 return await self.reader.read() == b""
             except ConnectionError:
@@ -111,7 +111,7 @@ class TestThePort:
             protocol.transport.write(
                 protocol._connection.message_to_binary(written[:end], request_id=protocol._request_id)
             )
-            answer = await asyncio.wait_for(waiting, 5)
+            answer = await asyncio.wait_for(waiting, 60)
             kind = ua.ua_binary.nodeid_from_binary(answer)
             assert kind.Identifier == ua.ObjectIds.ServiceFault_Encoding_DefaultBinary
         await client.get_node(ua.NodeId(2258)).read_value()

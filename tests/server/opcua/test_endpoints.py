@@ -160,6 +160,27 @@ def test_a_certificate_that_fits_is_kept_and_one_that_does_not_is_made_anew(tmp_
     assert own_certificate(tmp_path, "urn:joulehub:else", ["hub"], _NOW + ten_years).certificate.read_bytes() != third
 
 
+def test_a_start_that_is_killed_while_it_makes_them_leaves_no_odd_pair(tmp_path: Path, monkeypatch) -> None:
+    replace, written = Path.replace, []
+
+    def killed_before_the_certificate(path: Path, target: Path) -> Path:
+        if target.suffix == ".der":
+            written.append(path.read_bytes())
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    held = own_certificate(tmp_path, _URI, ["hub"], _NOW).certificate.read_bytes()
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "replace", killed_before_the_certificate)
+        with pytest.raises(KeyboardInterrupt):
+            own_certificate(tmp_path, _URI, ["hub", "other"], _NOW)
+    assert written
+    own = own_certificate(tmp_path, _URI, ["hub"], _NOW)  # the name has gone again: the old certificate would do
+    assert own.certificate.read_bytes() not in (held, *written)
+    key = serialization.load_pem_private_key(own.key.read_bytes(), None)
+    assert x509.load_der_x509_certificate(own.certificate.read_bytes()).public_key() == key.public_key()
+
+
 def test_a_damaged_certificate_is_reported_and_not_overwritten(tmp_path: Path) -> None:
     own = own_certificate(tmp_path, _URI, ["hub"], _NOW)
     own.certificate.write_bytes(b"not a certificate")

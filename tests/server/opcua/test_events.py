@@ -72,7 +72,7 @@ class Listener:
 
     async def events(self) -> list[tuple[int, list[Any]]]:
         """Client handles and field values of the next message; empty where it is a keep-alive."""
-        response = await asyncio.wait_for(self.send(ua.PublishRequest(), ua.PublishResponse), 5)
+        response = await asyncio.wait_for(self.send(ua.PublishRequest(), ua.PublishResponse), 60)
         data = response.Parameters.NotificationMessage.NotificationData
         found = [one for part in data for one in part.Events]
         return [(one.ClientHandle, [field.Value for field in one.EventFields]) for one in found]
@@ -334,9 +334,9 @@ async def test_a_subscriber_to_a_node_version_hears_of_its_change(hub, client) -
 
     subscription = await client.create_subscription(100, Handler())
     await subscription.subscribe_data_change(client.get_node(ua.NodeId("north.NodeVersion", 2)))
-    before = int(await asyncio.wait_for(heard.get(), 5))
+    before = int(await asyncio.wait_for(heard.get(), 60))
     await hub.server.events.model_changed([Change("north", Verb.REFERENCE_ADDED)])
-    assert int(await asyncio.wait_for(heard.get(), 5)) == before + 1
+    assert int(await asyncio.wait_for(heard.get(), 60)) == before + 1
 
 
 async def test_thousands_of_changes_are_told_by_their_parents(hub, listener) -> None:

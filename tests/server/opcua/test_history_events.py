@@ -79,7 +79,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def client(place: Place) -> AsyncIterator[Client]:
-    async with Client(f"opc.tcp://127.0.0.1:{place.server.port}{place.options.path}") as connected:
+    async with Client(f"opc.tcp://127.0.0.1:{place.server.port}{place.options.path}", timeout=60) as connected:
         yield connected
 
 
@@ -193,7 +193,7 @@ async def test_an_event_is_told_again_as_it_was(place: Place, client: Client) ->
 
 
 async def test_events_are_told_in_the_sessions_language(place: Place) -> None:
-    client = Client(f"opc.tcp://127.0.0.1:{place.server.port}{place.options.path}")
+    client = Client(f"opc.tcp://127.0.0.1:{place.server.port}{place.options.path}", timeout=60)
     client._locale = ["ru"]
     async with client:
         result = await _read(client, "ns=2;s=m1", 0, 1)

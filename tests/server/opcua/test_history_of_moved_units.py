@@ -37,7 +37,7 @@ async def consumption(store: SqliteStore, feeder: str, folder: Path) -> tuple[st
     server = HubServer(plant, LiveTable(plant, clock.now_ns()), options, store, clock)
     await server.start()
     try:
-        async with Client(f"opc.tcp://127.0.0.1:{server.port}{options.path}") as client:
+        async with Client(f"opc.tcp://127.0.0.1:{server.port}{options.path}", timeout=60) as client:
             path = await client.get_node("ns=2;s=m1.Path").read_value()
             node = ua.HistoryReadValueId(ua.NodeId("m1.ActiveEnergyImport", 2), None, ua.QualifiedName(), None)
             begin = datetime.fromtimestamp(BEGIN_S, UTC)

@@ -140,7 +140,7 @@ async def test_ranges_and_encodings_that_history_cannot_give_are_refused(hub, cl
 
 
 async def test_no_timestamps_and_unknown_ones_are_invalid(client) -> None:
-    for timestamps in (ua.TimestampsToReturn.Neither, _Unknown.NOTHING):
+    for timestamps in (ua.TimestampsToReturn.Neither, ua.TimestampsToReturn.Invalid, _Unknown.NOTHING):
         with pytest.raises(UaStatusCodeError) as refused:
             await _read(client, _raw(), _wanted(_NODE), timestamps=timestamps)
         assert refused.value.code == _STATUS.BadTimestampsToReturnInvalid

@@ -28,7 +28,7 @@ def _protocols(hub: object) -> list:
 
 
 async def _settled(condition: object) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # type: ignore[operator]  # noqa: ASYNC110  # what is waited for says nothing
             await asyncio.sleep(0)
 

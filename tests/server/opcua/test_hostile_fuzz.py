@@ -54,7 +54,7 @@ def _mutated(data: bytes, chance: random.Random, first: int = 0) -> bytes:
 
 
 def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * 4096
 
 
 class Bystander:
@@ -73,7 +73,7 @@ class Bystander:
         self._before = self._loop.get_exception_handler()
         self._loop.set_exception_handler(lambda _, context: self.unhandled.append(context))
         self._caplog.clear()
-        self._client = Client(self._hub.url, timeout=10)
+        self._client = Client(self._hub.url, timeout=60)
         await self._client.connect()
         subscription = await self._client.create_subscription(100, self)
         await subscription.subscribe_data_change(self._client.get_node(ua.NodeId("m29.ActivePower", 2)))
@@ -87,7 +87,7 @@ class Bystander:
         self._hub.read("m29.ActivePower", last)
         try:
             if problem[0] is None:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while last not in self.changes:  # noqa: ASYNC110  # the handler only keeps a list
                         await asyncio.sleep(0.01)
                 assert await self._client.get_node(ua.NodeId("m29.ActivePower", 2)).read_value() == last
@@ -123,7 +123,7 @@ async def _answer_of(wire: Wire, sent: bytes) -> bytes:
     with contextlib.suppress(ConnectionError, OSError):
         wire.writer.write_eof()
     data = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with contextlib.suppress(ConnectionError):
             data = await wire.reader.read()
     return data

@@ -242,7 +242,7 @@ async def test_unfinished_messages_share_one_room(tight) -> None:
         for wire in (first, second):
             for _ in range(3):
                 wire.say(wire.ask(b"\1" * 30_000, last=b"C", new=False))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while tight.server._services.assembly.used < 90_000:  # noqa: ASYNC110  # it says nothing
                     await asyncio.sleep(0)
         assert await second.error() == _STATUS.BadTcpNotEnoughResources

@@ -23,7 +23,7 @@ _SERVER = ua.NodeId(ua.ObjectIds.Server_ServerStatus)
 
 
 async def _said(wire: Wire, request: Any) -> tuple[int, float]:
-    """Service result of a request of any size, and the longest time that nobody else had a turn."""
+    """Service result of a request of any size, and the longest work during which nobody else had a turn."""
     body = wire.written(request)
     pieces = [body[at : at + 60_000] for at in range(0, len(body), 60_000)]
     for number, piece in enumerate(pieces):
@@ -31,9 +31,9 @@ async def _said(wire: Wire, request: Any) -> tuple[int, float]:
     answer = asyncio.create_task(wire.answer())
     blocked = 0.0
     while not answer.done():
-        before = time.perf_counter()
+        before = time.thread_time()
         await asyncio.sleep(0.001)
-        blocked = max(blocked, time.perf_counter() - before - 0.001)
+        blocked = max(blocked, time.thread_time() - before)
     return (await answer)[1], blocked
 
 
@@ -109,10 +109,10 @@ async def test_the_largest_request_leaves_others_their_turn_and_a_larger_one_is_
         code, blocked_s = await _said(wire, make(most))
         print(f"{limit}={most}: blocked {blocked_s * 1000:.0f} ms")
         assert code == 0
-        code, refused_s = await _said(wire, make(most + 1))
-        assert code == _STATUS.BadTooManyOperations
+        refused = [await _said(wire, make(most + 1)) for _ in range(3)]
+        assert {code for code, _ in refused} == {_STATUS.BadTooManyOperations}
         # found out by counting, not by decoding
-        assert refused_s < max(blocked_s, 0.05)
+        assert min(refused_s for _, refused_s in refused) < max(blocked_s, 0.05)
 
 
 @pytest.mark.parametrize("on_points", [True, False])

@@ -215,7 +215,7 @@ async def test_reads_that_come_in_one_packet_are_answered_each_and_in_order(hub,
     order: list[int] = []
     for number, answer in enumerate(answers):
         answer.add_done_callback(lambda _, number=number: order.append(number))
-    bodies = await asyncio.wait_for(asyncio.gather(*answers), 5)
+    bodies = await asyncio.wait_for(asyncio.gather(*answers), 60)
     codes = [struct_from_binary(ua.ReadResponse, body).Results[0].StatusCode.value for body in bodies]
     assert codes == [0 if number % 3 else _STATUS.BadNodeIdUnknown for number in range(40)]
     assert order == list(range(40))

@@ -15,6 +15,8 @@ from server.opcua.server_nodes import below, refresh
 from tests.server.opcua.stream import Stream
 
 _SERVER = ua.NodeId(ua.ObjectIds.Server)
+QUICK_S = 20.0
+"""A stop that waited for a client would take a minute: as long as a publishing interval, or a session."""
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -41,7 +43,7 @@ class TestNodes:
         await subscription.subscribe_data_change(
             client.get_node(ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime))
         )
-        await asyncio.wait_for(ticks.moved.wait(), 5)
+        await asyncio.wait_for(ticks.moved.wait(), 60)
         await subscription.delete()
 
     async def test_diagnostics_count_what_there_is(self, hub, client) -> None:
@@ -165,7 +167,7 @@ class TestNodes:
         await client.get_node(ua.NodeId(2258)).read_value()
         begun = time.monotonic()
         await hub.server.stop("maintenance")
-        assert time.monotonic() - begun < 2.0
+        assert time.monotonic() - begun < QUICK_S
         (data,) = (await waiting).NotificationMessage.NotificationData
         told = {one.ClientHandle: one.Value.Value.Value for one in data.MonitoredItems}
         assert told[1] == ua.ServerState.Shutdown
@@ -181,7 +183,7 @@ class TestNodes:
         await client.connect()
         begun = time.monotonic()
         await hub.server.stop()
-        assert time.monotonic() - begun < 2.0
+        assert time.monotonic() - begun < QUICK_S
         assert hub.server.session_count == 0
         client.disconnect_socket()
         await hub.server.stop()

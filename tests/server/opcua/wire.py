@@ -50,7 +50,7 @@ class Wire:
         """Send bytes as they are."""
         self.writer.write(data)
 
-    async def message(self, timeout_s: float = 5.0) -> tuple[bytes, bytes]:
+    async def message(self, timeout_s: float = 60.0) -> tuple[bytes, bytes]:
         """The next message: its kind and all its bytes."""
         async with asyncio.timeout(timeout_s):
             head = await self.reader.readexactly(8)
@@ -66,7 +66,7 @@ class Wire:
 
     async def closed(self) -> bool:
         """Wait for the end."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             try:
                 return await self.reader.read() == b""
             except ConnectionError:
