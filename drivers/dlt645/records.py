@@ -168,7 +168,7 @@ def _classified(of_class: int, parts: Sequence[bytes]) -> Iterable[tuple[int, by
     """Classes of the parts of a record. Where one class was asked for it may stand alone, or be in its own place."""
     filled = [(number, part) for number, part in enumerate(parts, 1) if part]
     if of_class == ALL_CLASSES:
-        return filled[: len(CLASSES)]
+        return [(number, part) for number, part in filled if number in CLASSES]
     if len(filled) == 1 and filled[0][0] == 1:
         return [(of_class, filled[0][1])]
     return [(number, part) for number, part in filled if number == of_class]

@@ -72,6 +72,11 @@ def test_several_records_follow_one_another_and_broken_ones_are_left_out() -> No
     assert len(found) == 8
 
 
+def test_parts_behind_the_last_class_are_left_out() -> None:
+    found = records.samples(records.ALL_CLASSES, record([b"", b"", b"", CLASS_4, b"", b"", b"\x00", CLASS_4]))
+    assert [each.value for each in found] == [123456.78] * 4
+
+
 def test_a_value_that_the_meter_does_not_have_is_none() -> None:
     found = records.samples(4, record([b"\xff" * 4 + CLASS_4[:12]]))
     assert [each.value for each in found] == [None, 123456.78, 123456.78, 123456.78]
