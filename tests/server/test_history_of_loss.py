@@ -13,7 +13,7 @@ from drivers.simulators.faults import Silent
 from server.app import Hub
 from tests.server.running import running
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 POWER, ENERGY = "m1.ActivePower", "m1.ActiveEnergyImport"
 
 
